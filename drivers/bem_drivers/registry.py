@@ -1,0 +1,58 @@
+"""Find a driver by its name. Drivers announce themselves by entry points of ``bem.drivers``.
+
+An entry point names a :class:`DriverSpec`, so that another package can bring a driver of its own.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Any
+
+from pydantic import BaseModel
+
+from bem_drivers.base import Clock, Device, SystemClock
+
+GROUP = "bem.drivers"
+
+
+@dataclass(frozen=True, slots=True)
+class DriverSpec:
+    """A driver: its name, the settings it takes, and how to make a device from them.
+
+    ``make(settings, clock)`` returns an unopened device; it touches no hardware.
+    """
+
+    name: str
+    title: str
+    settings: type[BaseModel]
+    make: Callable[[Any, Clock], Device]
+
+
+def driver_names() -> list[str]:
+    """Get the names of all installed drivers, sorted."""
+    return sorted(point.name for point in entry_points(group=GROUP))
+
+
+def driver(name: str) -> DriverSpec:
+    """Get the driver called ``name``.
+
+    Raises:
+        LookupError: no such driver; the message lists those installed.
+    """
+    for point in entry_points(group=GROUP, name=name):
+        spec = point.load()
+        if not isinstance(spec, DriverSpec):
+            raise LookupError(f"entry point {point.value!r} of driver {name!r} is no DriverSpec")
+        return spec
+    raise LookupError(f"no driver {name!r}; installed: {', '.join(driver_names())}")
+
+
+def make_device(name: str, settings: Mapping[str, Any], clock: Clock | None = None) -> Device:
+    """Make an unopened device from raw settings.
+
+    Raises:
+        LookupError: no such driver.
+        pydantic.ValidationError: settings it does not take; each error has its path.
+    """
+    spec = driver(name)
+    return spec.make(spec.settings.model_validate(settings), clock or SystemClock())

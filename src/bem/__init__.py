@@ -1,0 +1,3 @@
+"""The Battery Experiments Manager."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,5 @@
+"""The ``bem`` command."""
+
+
+def main() -> None:
+    """Run the command line."""
