@@ -73,9 +73,7 @@ def tightest(*sets: Limits) -> Limits:
 
 def trip_limits(operating: Limits) -> Limits:
     """Widen operating limits by the margins of this module; temperature and power stay."""
-    voltage_margin = max(
-        TRIP_VOLTAGE_FLOOR, TRIP_VOLTAGE_SHARE * abs(operating.voltage_max or 0.0)
-    )
+    voltage_margin = max(TRIP_VOLTAGE_FLOOR, TRIP_VOLTAGE_SHARE * abs(operating.voltage_max or 0.0))
 
     def current_margin(bound: float) -> float:
         return max(TRIP_CURRENT_FLOOR, TRIP_CURRENT_SHARE * abs(bound))

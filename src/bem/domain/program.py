@@ -149,9 +149,7 @@ class Program(_Frozen):
         high = getattr(self.operating, f"{quantity}_max")
         value = step.setpoint.value
         if (low is not None and value < low) or (high is not None and value > high):
-            raise ValueError(
-                f"step {step.number}: {quantity} {value:g} is outside {low} to {high}"
-            )
+            raise ValueError(f"step {step.number}: {quantity} {value:g} is outside {low} to {high}")
 
     @property
     def steps(self) -> tuple[StepOp, ...]:

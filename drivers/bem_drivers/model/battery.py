@@ -1,0 +1,133 @@
+"""An equivalent circuit stepped exactly: for a constant current the step may be of any length.
+
+The circuit is an open-circuit voltage source, a resistance, and a resistance beside a capacitor;
+all three resistive losses warm one lump of heat that cools towards the ambient temperature.
+Current is positive when charging. Charge and energy are conserved: what is not stored is warmth.
+"""
+
+import math
+
+from bem_drivers.model.ocv import OpenCircuitCurve
+from bem_drivers.model.settings import BatteryModelSettings
+
+RESISTANCE_OHM_AH = 0.050
+POLARISATION_OHM_AH = 0.030
+HEAT_CAPACITY_J_PER_K_AH = 18.0
+THERMAL_RESISTANCE_K_AH_PER_W = 30.0
+SECONDS_PER_HOUR = 3600.0
+
+
+class BatteryModel:
+    """A battery at an instant. Not thread-safe; holds no clock."""
+
+    def __init__(self, settings: BatteryModelSettings) -> None:
+        size = settings.capacity_ah / settings.cells
+        self.settings = settings
+        self._curve = OpenCircuitCurve(settings.chemistry, settings.cells)
+        self._coulombs = settings.capacity_ah * SECONDS_PER_HOUR
+        self._r0 = settings.resistance_ohm or RESISTANCE_OHM_AH / size
+        self._r1 = settings.polarisation_ohm or POLARISATION_OHM_AH / size
+        mass = settings.capacity_ah * settings.cells
+        self._heat_capacity = settings.heat_capacity_j_per_k or HEAT_CAPACITY_J_PER_K_AH * mass
+        self._cooling_rate = 1.0 / (
+            self._heat_capacity
+            * (settings.thermal_resistance_k_per_w or THERMAL_RESISTANCE_K_AH_PER_W / mass)
+        )
+        self._soc = settings.soc
+        self._polarisation = 0.0
+        self._temperature = settings.ambient_degc
+        self._current = 0.0
+
+    @property
+    def state_of_charge(self) -> float:
+        """State of charge; 0 is empty, 1 full; beyond that the battery is abused."""
+        return self._soc
+
+    @property
+    def open_circuit_voltage(self) -> float:
+        """Voltage (V) after a long rest at this state of charge."""
+        return self._curve.at(self._soc)[0]
+
+    @property
+    def current(self) -> float:
+        """Current (A) of the last step."""
+        return self._current
+
+    @property
+    def voltage(self) -> float:
+        """Voltage (V) at the terminals under the current of the last step."""
+        return self.open_circuit_voltage + self._polarisation + self._r0 * self._current
+
+    @property
+    def temperature(self) -> float:
+        """Temperature (degC) of the battery's body."""
+        return self._temperature
+
+    def step(self, current_a: float, dt_s: float) -> None:
+        """Let ``current_a`` (A) flow for ``dt_s`` (s, >= 0). Exact for any length.
+
+        Raises:
+            ValueError: a time that is negative, or a value that is not finite.
+        """
+        if not (math.isfinite(current_a) and math.isfinite(dt_s)) or dt_s < 0:
+            raise ValueError(f"cannot step a battery by {current_a} A for {dt_s} s")
+        self._current = current_a
+        if dt_s == 0:
+            return
+        rate = 1.0 / self.settings.polarisation_s
+        settled = current_a * self._r1
+        start = self._polarisation - settled
+        self._warm(
+            (
+                (0.0, current_a * current_a * self._r0 + settled * settled / self._r1),
+                (rate, 2.0 * settled * start / self._r1),
+                (2.0 * rate, start * start / self._r1),
+            ),
+            dt_s,
+        )
+        self._polarisation = settled + start * math.exp(-rate * dt_s)
+        self._soc += current_a * dt_s / self._coulombs
+
+    def current_for_voltage(self, voltage_v: float, dt_s: float = 0.0) -> float:
+        """Get the current (A) that brings the terminals to ``voltage_v`` (V) after ``dt_s`` (s).
+
+        With ``dt_s`` 0 it is the current right now. Looking ahead is exact while the state of
+        charge stays between two points of the curve, and it keeps a long step from overshooting.
+        """
+        source, resistance = self._ahead(dt_s)
+        return (voltage_v - source) / resistance
+
+    def current_for_power(self, power_w: float, dt_s: float = 0.0) -> float:
+        """Get the current (A) at which the terminals take ``power_w`` (W) after ``dt_s`` (s).
+
+        Of two solutions it is the one with the smaller current. A discharge that the battery
+        cannot give gets the current at which it gives most.
+        """
+        source, resistance = self._ahead(dt_s)
+        under_root = source * source + 4.0 * resistance * power_w
+        return (math.sqrt(max(under_root, 0.0)) - source) / (2.0 * resistance)
+
+    def _ahead(self, dt_s: float) -> tuple[float, float]:
+        """Get source voltage (V) and resistance (ohm) that stand for the battery after ``dt_s``."""
+        open_circuit, slope = self._curve.at(self._soc)
+        fading = math.exp(-dt_s / self.settings.polarisation_s)
+        source = open_circuit + self._polarisation * fading
+        resistance = self._r0 + self._r1 * (1.0 - fading) + slope * dt_s / self._coulombs
+        return source, resistance
+
+    def _warm(self, losses: tuple[tuple[float, float], ...], dt_s: float) -> None:
+        """Apply losses of the form ``power * exp(-rate * t)``, given as (rate, power) pairs."""
+        cooling = self._cooling_rate
+        ambient = self.settings.ambient_degc
+        cooled = math.exp(-cooling * dt_s)
+        rise = (self._temperature - ambient) * cooled
+        for rate, power in losses:
+            gap = cooling - rate
+            # Where both rates agree the quotient of the differences tends to t * exp(-rate t).
+            response = (
+                dt_s * cooled
+                if abs(gap) * dt_s < 1e-9  # noqa: PLR2004 - the smallest gap a float resolves here
+                else (math.exp(-rate * dt_s) - cooled) / gap
+            )
+            rise += power * response / self._heat_capacity
+        self._temperature = ambient + rise

@@ -1,0 +1,255 @@
+"""The step engine: carries out a program, one reading at a time.
+
+Pure. It is given its state and a reading, and returns the next state, the set point that the power
+path shall hold, and what happened. It owns no clock: time is the ``elapsed_us`` of the readings,
+whole microseconds since the run began, so that nothing drifts over months.
+
+End conditions are tested by level at every reading, never by edge. A step that ends hands over to
+the next at the same reading; the next is judged from the following reading on, so that every step
+gets at least one reading of its own.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from bem.domain.happenings import (
+    CycleEnded,
+    Happening,
+    RunStarted,
+    StepEnded,
+    StepStarted,
+    Throughput,
+)
+from bem.domain.program import (
+    REST,
+    Compare,
+    End,
+    LoopOp,
+    Mode,
+    Program,
+    Quantity,
+    Setpoint,
+    StepOp,
+)
+
+SETTLE_US = 1_000_000
+SETTLE_READINGS = 3
+"""A current end is judged once the step is 1 s old and has had 3 readings of its own: just after a
+converter switches on its current is still zero, which is no charged battery."""
+
+_US_PER_HOUR = 3_600_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was measured at one instant: V, A and further channels by name.
+
+    Raises:
+        ValueError: a voltage or current that is not finite; such a reading is a fault, no value.
+    """
+
+    elapsed_us: int
+    voltage: float
+    current: float
+    further: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.voltage) and math.isfinite(self.current)):
+            raise ValueError(f"voltage {self.voltage} and current {self.current} must be finite")
+
+    @property
+    def power(self) -> float:
+        """W, positive when charging."""
+        return self.voltage * self.current
+
+
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """Where a run is. Everything needed to go on; nothing else is kept anywhere.
+
+    ``position`` is the operation being run, ``None`` once the program has ended. ``passes`` counts
+    the finished passes of each loop by its operation index. ``moved`` is the throughput since the
+    run began, ``moved_before_step`` and ``moved_before_cycle`` its values when those began.
+    """
+
+    position: int | None
+    passes: Mapping[int, int] = field(default_factory=dict)
+    cycle: int = 1
+    last: Reading | None = None
+    step_started_us: int = 0
+    step_readings: int = 0
+    cycle_started_us: int = 0
+    moved: Throughput = field(default_factory=Throughput)
+    moved_before_step: Throughput = field(default_factory=Throughput)
+    moved_before_cycle: Throughput = field(default_factory=Throughput)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The next state, what the power path shall do, and what happened at this reading."""
+
+    state: EngineState
+    setpoint: Setpoint
+    events: tuple[Happening, ...] = ()
+
+    @property
+    def finished(self) -> bool:
+        """Whether the program has ended."""
+        return self.state.position is None
+
+
+def begin(program: Program) -> Outcome:
+    """Start a program at elapsed time 0."""
+    state = EngineState(position=0)
+    started = RunStarted(program=program.name, steps=len(program.steps))
+    outcome = _enter(program, state, at_us=0)
+    return replace(outcome, events=(started, *outcome.events))
+
+
+def advance(program: Program, state: EngineState, reading: Reading) -> Outcome:
+    """Take one reading into account.
+
+    Raises:
+        ValueError: the reading is older than the last, or the program has ended.
+    """
+    step = current_step(program, state)
+    if step is None:
+        raise ValueError("the program has ended; it takes no further reading")
+    if state.last is not None and reading.elapsed_us < state.last.elapsed_us:
+        raise ValueError(
+            f"reading at {reading.elapsed_us} us is older than the last, {state.last.elapsed_us} us"
+        )
+    state = replace(
+        state,
+        moved=_integrate(state.moved, state.last, reading),
+        last=reading,
+        step_readings=state.step_readings + 1,
+    )
+    for end in step.ends:
+        value = _observe(end, state, reading)
+        if value is not None and _holds(end, value):
+            return _leave(program, state, step, end, value)
+    return Outcome(state, step.setpoint)
+
+
+def current_step(program: Program, state: EngineState) -> StepOp | None:
+    """Get the step being run; ``None`` once the program has ended."""
+    if state.position is None:
+        return None
+    operation = program.operations[state.position]
+    assert isinstance(operation, StepOp), "the engine never rests on a loop"  # noqa: S101 - narrows
+    return operation
+
+
+def _integrate(moved: Throughput, last: Reading | None, now: Reading) -> Throughput:
+    """Add the charge and energy between two readings by the trapezoidal rule, signs kept apart."""
+    if last is None:
+        return moved
+    hours = (now.elapsed_us - last.elapsed_us) / _US_PER_HOUR
+    charge = (last.current + now.current) / 2 * hours
+    energy = (last.power + now.power) / 2 * hours
+    return Throughput(
+        charge_in=moved.charge_in + max(charge, 0.0),
+        charge_out=moved.charge_out + max(-charge, 0.0),
+        energy_in=moved.energy_in + max(energy, 0.0),
+        energy_out=moved.energy_out + max(-energy, 0.0),
+    )
+
+
+def _observe(end: End, state: EngineState, reading: Reading) -> float | None:
+    """Get what an end condition looks at; ``None`` while it cannot be judged yet."""
+    age_us = reading.elapsed_us - state.step_started_us
+    match end.quantity:
+        case Quantity.DURATION:
+            return age_us / 1e6
+        case Quantity.VOLTAGE:
+            return reading.voltage
+        case Quantity.CURRENT:
+            settled = age_us >= SETTLE_US and state.step_readings >= SETTLE_READINGS
+            return abs(reading.current) if settled else None
+        case Quantity.CAPACITY:
+            moved = state.moved.since(state.moved_before_step)
+            return abs(moved.charge_in - moved.charge_out)
+
+
+def _holds(end: End, value: float) -> bool:
+    if end.compare is Compare.AT_LEAST:
+        return value >= end.threshold
+    return value <= end.threshold
+
+
+def _leave(program: Program, state: EngineState, step: StepOp, end: End, value: float) -> Outcome:
+    """End the current step and enter the next one."""
+    reading = state.last
+    assert reading is not None and state.position is not None  # noqa: S101, PT018 - narrows
+    ended = StepEnded(
+        step=step.number,
+        cycle=state.cycle,
+        title=step.title,
+        end=str(end),
+        value=value,
+        duration_us=reading.elapsed_us - state.step_started_us,
+        voltage=reading.voltage,
+        current=reading.current,
+        moved=state.moved.since(state.moved_before_step),
+    )
+    outcome = _enter(program, replace(state, position=state.position + 1), at_us=reading.elapsed_us)
+    return replace(outcome, events=(ended, *outcome.events))
+
+
+def _enter(program: Program, state: EngineState, at_us: int) -> Outcome:
+    """Walk over loops to the next step, counting passes and cycles, and begin it."""
+    events: list[Happening] = []
+    position = state.position or 0
+    passes = dict(state.passes)
+    while position < len(program.operations):
+        operation = program.operations[position]
+        if isinstance(operation, StepOp):
+            break
+        if operation.counts_cycles:
+            events.append(_end_cycle(state, at_us))
+            state = replace(
+                state,
+                cycle=state.cycle + 1,
+                cycle_started_us=at_us,
+                moved_before_cycle=state.moved,
+            )
+        position = _after_pass(operation, position, passes)
+    if position == len(program.operations):
+        return Outcome(replace(state, position=None, passes=passes), REST, tuple(events))
+    step = program.operations[position]
+    assert isinstance(step, StepOp)  # noqa: S101 - narrows what the loop above left with
+    state = replace(
+        state,
+        position=position,
+        passes=passes,
+        step_started_us=at_us,
+        step_readings=0,
+        moved_before_step=state.moved,
+    )
+    events.append(StepStarted(step=step.number, cycle=state.cycle, title=step.title))
+    return Outcome(state, step.setpoint, tuple(events))
+
+
+def _after_pass(loop: LoopOp, position: int, passes: dict[int, int]) -> int:
+    """Get the operation that follows one finished pass of a loop; inner loops start afresh."""
+    done = passes.get(position, 0) + 1
+    if done < loop.passes:
+        passes[position] = done
+        return loop.start
+    passes.pop(position, None)
+    return position + 1
+
+
+def _end_cycle(state: EngineState, at_us: int) -> CycleEnded:
+    return CycleEnded(
+        cycle=state.cycle,
+        duration_us=at_us - state.cycle_started_us,
+        moved=state.moved.since(state.moved_before_cycle),
+    )
+
+
+def is_resting(setpoint: Setpoint) -> bool:
+    """Whether a set point leaves the output off."""
+    return setpoint.mode is Mode.REST

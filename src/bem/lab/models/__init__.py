@@ -1,0 +1,35 @@
+"""The tables. Volts, amperes, watts, ampere-hours, watt-hours; discharge is negative."""
+
+from bem.lab.models.batteries import (
+    Battery,
+    Chemistry,
+    LeadAcid,
+    LeadAcidChemistry,
+    Lithium,
+    RedoxStack,
+)
+from bem.lab.models.commands import Command
+from bem.lab.models.experiments import Experiment, Intake
+from bem.lab.models.nodes import Node, Station
+from bem.lab.models.profiles import Profile
+from bem.lab.models.results import Bucket, CycleResult, Event, Sample, StepResult
+
+__all__ = [
+    "Battery",
+    "Bucket",
+    "Chemistry",
+    "Command",
+    "CycleResult",
+    "Event",
+    "Experiment",
+    "Intake",
+    "LeadAcid",
+    "LeadAcidChemistry",
+    "Lithium",
+    "Node",
+    "Profile",
+    "RedoxStack",
+    "Sample",
+    "Station",
+    "StepResult",
+]

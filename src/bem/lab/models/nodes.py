@@ -1,0 +1,82 @@
+"""Nodes and their stations, as they last reported themselves."""
+
+from django.db import models
+
+from bem.domain.battery import StationSpec
+from bem.domain.limits import Limits
+
+
+class Node(models.Model):
+    """A cycler node. ``online`` is what the manager concludes;
+    ``clock_offset_s`` is the node's clock minus the server's.
+    """
+
+    id = models.CharField(primary_key=True, max_length=63)
+    hostname = models.CharField(max_length=255)
+    version = models.CharField(max_length=64)
+    session = models.UUIDField()
+    online = models.BooleanField(default=False)
+    first_seen = models.DateTimeField(auto_now_add=True)
+    last_seen = models.DateTimeField()
+    clock_offset_s = models.FloatField(default=0.0)
+    unsent_samples = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class Station(models.Model):
+    """A station of a node. ``state`` holds only while the node is online."""
+
+    class State(models.TextChoices):
+        """As the node reports it."""
+
+        DOWN = "down", "Down"
+        LOST = "lost", "Device lost"
+        IDLE = "idle", "Idle"
+        RUNNING = "running", "Running"
+        FAULT = "fault", "Fault"
+
+    node = models.ForeignKey(Node, models.CASCADE, related_name="stations")
+    slug = models.CharField(max_length=63)
+    name = models.CharField(max_length=64)
+    state = models.CharField(max_length=8, choices=State)
+    state_reason = models.CharField(max_length=1000, blank=True)
+    running_experiment = models.UUIDField(null=True, blank=True)
+    device = models.CharField(max_length=200, blank=True)
+    channels = models.JSONField(default=list)
+    voltage_min = models.FloatField(null=True, blank=True)
+    voltage_max = models.FloatField(null=True, blank=True)
+    current_min = models.FloatField(null=True, blank=True)
+    current_max = models.FloatField(null=True, blank=True)
+    power_min = models.FloatField(null=True, blank=True)
+    power_max = models.FloatField(null=True, blank=True)
+    period_ms = models.PositiveIntegerField()
+    time_scale = models.FloatField(default=1.0)
+    present = models.BooleanField(default=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["node", "slug"], name="station_is_unique_on_node")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def spec(self) -> StationSpec:
+        """What the compiler needs to know."""
+        return StationSpec(
+            name=self.name,
+            limits=Limits(
+                voltage_min=self.voltage_min,
+                voltage_max=self.voltage_max,
+                current_min=self.current_min,
+                current_max=self.current_max,
+                power_min=self.power_min,
+                power_max=self.power_max,
+            ),
+        )

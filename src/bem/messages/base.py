@@ -1,0 +1,29 @@
+"""The ground all messages stand on."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+VERSION: Literal[1] = 1
+
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+"""Node and station ids: lower-case letters, digits and hyphens, as in host names."""
+
+
+def _in_utc(instant: datetime) -> datetime:
+    if instant.tzinfo is None:
+        raise ValueError("an instant needs its offset from UTC")
+    return instant.astimezone(UTC)
+
+
+Instant = Annotated[datetime, AfterValidator(_in_utc)]
+"""An instant with microseconds, always in UTC."""
+
+
+class Message(BaseModel):
+    """Common to every message: the version, and no tolerance for what is not known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    v: Literal[1] = VERSION

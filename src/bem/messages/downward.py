@@ -1,0 +1,44 @@
+"""Messages from the manager to a node."""
+
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from bem.messages.base import Instant, Message, Slug
+
+
+class CommandOrder(Message):
+    """Something to do, at most once, for one station.
+
+    ``action`` and ``arguments`` are handed to the station as they are; the station checks them.
+    ``start`` takes ``experiment`` (UUID), ``name`` and ``program`` (:mod:`bem.domain.program`);
+    ``stop`` takes ``experiment``; ``acknowledge`` takes nothing.
+    A node neither executes after ``expires_at`` nor executes an ``id`` twice; asked again, it
+    repeats its answer.
+    """
+
+    type: Literal["command"] = "command"
+    id: UUID
+    station: Slug
+    action: Literal["start", "stop", "acknowledge"]
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    issued_at: Instant
+    expires_at: Instant
+    issued_by: str = Field(max_length=150)
+
+
+class Acknowledgement(Message):
+    """The watermark of an experiment: rows below are safe at the server, never sent again.
+
+    ``rewind``: the manager saw a gap; send again from the watermark.
+    ``known`` false: the server has no such experiment, so the node keeps the rows and stops
+    sending them until it connects anew.
+    """
+
+    type: Literal["acknowledgement"] = "acknowledgement"
+    experiment: UUID
+    next_sample: int = Field(ge=0)
+    next_event: int = Field(ge=0)
+    rewind: bool = False
+    known: bool = True

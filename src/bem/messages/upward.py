@@ -1,0 +1,187 @@
+"""Messages from a node to the server."""
+
+from enum import StrEnum
+from typing import Any, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from bem.messages.base import Instant, Message, Slug
+
+MAX_BATCH = 5000
+"""Most rows of one batch; nodes send up to 500."""
+
+
+class StationChannel(Message):
+    """A channel beyond voltage, current and power: ``name``, SI ``unit``, ``title`` for people."""
+
+    name: str = Field(max_length=64, pattern=r"^[a-z][a-z0-9_]*$")
+    unit: str = Field(max_length=16)
+    title: str = Field(max_length=64)
+
+
+class StationReport(Message):
+    """One station as its node knows it, sent with every :class:`NodeStatus`.
+
+    ``state``: ``down`` (its process does not answer), ``lost`` (its device does not answer),
+    ``idle``, ``running``, ``fault`` (latched: output off until a person acknowledges).
+    ``reason`` says why it is down, lost or in fault. ``experiment`` is the one running.
+    Ratings in V, A, W.
+    """
+
+    id: Slug
+    name: str = Field(max_length=64)
+    state: Literal["down", "lost", "idle", "running", "fault"]
+    reason: str = Field(default="", max_length=1000)
+    experiment: UUID | None = None
+    channels: tuple[StationChannel, ...] = ()
+    device: str = Field(default="", max_length=200)
+    voltage_min: float | None = None
+    voltage_max: float | None = None
+    current_min: float | None = None
+    current_max: float | None = None
+    power_min: float | None = None
+    power_max: float | None = None
+    period_ms: int = Field(ge=1)
+    time_scale: float = Field(default=1.0, gt=0)
+
+
+class NodeStatus(Message):
+    """Registration and heartbeat in one: all that the manager needs to know of a node.
+
+    ``session`` changes with every start of the agent. ``sent_at`` is the node's clock, from which
+    the manager sees how far it is off.
+    """
+
+    type: Literal["node_status"] = "node_status"
+    session: UUID
+    sent_at: Instant
+    version: str = Field(max_length=64)
+    hostname: str = Field(max_length=255)
+    stations: tuple[StationReport, ...] = ()
+    unsent_samples: int = Field(default=0, ge=0)
+
+
+class NodeGone(Message):
+    """The last will: the broker sends it when the connection to the agent breaks."""
+
+    type: Literal["node_gone"] = "node_gone"
+    session: UUID
+
+
+class StationLive(Message):
+    """The newest reading of a station. ``values`` by channel name, SI units; absent is unknown.
+
+    ``elapsed_us``, ``step`` (number, from 1), ``step_title``, ``step_elapsed_us``, ``cycle`` belong
+    to the running experiment and are ``None`` when there is none.
+    """
+
+    id: Slug
+    state: Literal["down", "lost", "idle", "running", "fault"]
+    measured_at: Instant | None = None
+    values: dict[str, float] = Field(default_factory=dict)
+    output_on: bool | None = None
+    experiment: UUID | None = None
+    elapsed_us: int | None = None
+    step: int | None = None
+    step_title: str | None = None
+    step_elapsed_us: int | None = None
+    cycle: int | None = None
+
+
+class LiveMessage(Message):
+    """The live view of a whole node; never stored, never repeated."""
+
+    type: Literal["live"] = "live"
+    stations: tuple[StationLive, ...]
+
+
+class SampleColumns(Message):
+    """Equally long columns of a batch. µs, V, A, W, Ah, Wh; counters since the start of the run.
+
+    ``charge_in``/``energy_in`` count what went into the battery, ``charge_out``/``energy_out``
+    what came out, both never decreasing. ``extra`` holds the further channels by name; ``null``
+    where a channel gave no reading.
+    """
+
+    elapsed_us: tuple[int, ...]
+    step: tuple[int, ...]
+    cycle: tuple[int, ...]
+    voltage: tuple[float, ...]
+    current: tuple[float, ...]
+    power: tuple[float, ...]
+    charge_in: tuple[float, ...]
+    charge_out: tuple[float, ...]
+    energy_in: tuple[float, ...]
+    energy_out: tuple[float, ...]
+    extra: dict[str, tuple[float | None, ...]] = Field(default_factory=dict)
+
+
+class SampleBatch(Message):
+    """Samples ``first_seq``, ``first_seq + 1``, … of one experiment."""
+
+    type: Literal["samples"] = "samples"
+    experiment: UUID
+    first_seq: int = Field(ge=0)
+    columns: SampleColumns
+
+    @model_validator(mode="after")
+    def _rectangular(self) -> "SampleBatch":
+        lengths = {name: len(column) for name, column in self.columns if name not in ("v", "extra")}
+        lengths |= {f"extra.{name}": len(col) for name, col in self.columns.extra.items()}
+        if len(set(lengths.values())) != 1:
+            raise ValueError(f"columns differ in length: {lengths}")
+        if not 1 <= self.size <= MAX_BATCH:
+            raise ValueError(f"a batch has 1 to {MAX_BATCH} rows, not {self.size}")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Rows in the batch."""
+        return len(self.columns.elapsed_us)
+
+
+class EventRow(Message):
+    """Something that happened at an instant of a run. ``data`` depends on ``kind``.
+
+    Kinds and their data are those of :mod:`bem.domain.happenings`.
+    """
+
+    elapsed_us: int = Field(ge=0)
+    at: Instant
+    kind: str = Field(max_length=32, pattern=r"^[a-z][a-z_]*$")
+    severity: Literal["info", "warning", "error"] = "info"
+    message: str = Field(max_length=1000)
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class EventBatch(Message):
+    """Events ``first_seq``, ``first_seq + 1``, … of one experiment."""
+
+    type: Literal["events"] = "events"
+    experiment: UUID
+    first_seq: int = Field(ge=0)
+    rows: tuple[EventRow, ...] = Field(min_length=1, max_length=MAX_BATCH)
+
+
+class Outcome(StrEnum):
+    """How a command ended at the node."""
+
+    DONE = "done"
+    REFUSED = "refused"
+    EXPIRED = "expired"
+
+
+class CommandAnswer(Message):
+    """The final answer to a command. ``reason`` says why it was refused.
+
+    ``retry``: refused for a passing cause (station busy, lost, in fault), not because the command
+    itself is wrong.
+    """
+
+    type: Literal["answer"] = "answer"
+    command: UUID
+    outcome: Outcome
+    reason: str = Field(default="", max_length=1000)
+    retry: bool = False
+    answered_at: Instant

@@ -1,0 +1,136 @@
+"""The link to the MQTT broker, for agent, manager and web alike.
+
+The broker is a wire, never the memory: nothing is queued here while it is away. Who publishes is
+told whether the wire was up, and keeps what matters until the other side has acknowledged it.
+"""
+
+import logging
+import ssl
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from bem.messages import encode
+from bem.messages.base import Message
+from bem.runtime.log import Condition
+from bem.runtime.settings import BrokerSettings, read_secret
+
+_LOGGER = logging.getLogger(__name__)
+_RECONNECT_MIN_S = 1
+_RECONNECT_MAX_S = 15
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker says for us when the connection breaks."""
+
+    topic: str
+    message: Message
+
+
+class BrokerLink:
+    """A connection that comes back for ever, subscribing anew each time.
+
+    ``on_message(topic, payload)`` and ``on_connected()`` are called from the link's own thread and
+    must be quick: hand over, do not work there.
+
+    Raises:
+        SettingsError: the password file cannot be read.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        *,
+        client_id: str,
+        subscriptions: Sequence[str],
+        on_message: Callable[[str, bytes], None],
+        on_connected: Callable[[], None] | None = None,
+        will: Will | None = None,
+    ) -> None:
+        self._settings = settings
+        self._subscriptions = subscriptions
+        self._on_message = on_message
+        self._on_connected = on_connected
+        self._away = Condition(_LOGGER, f"broker {settings.host}:{settings.port} is away")
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=True,
+            protocol=mqtt.MQTTv311,
+        )
+        self._client.on_connect = self._connected
+        self._client.on_connect_fail = self._connect_failed
+        self._client.on_disconnect = self._disconnected
+        self._client.on_message = self._received
+        self._client.reconnect_delay_set(_RECONNECT_MIN_S, _RECONNECT_MAX_S)
+        if settings.user is not None:
+            password = read_secret(settings.password_file, "broker.password_file")
+            self._client.username_pw_set(settings.user, password.get_secret_value())
+        if settings.ca_file is not None:
+            context = ssl.create_default_context(cafile=str(settings.ca_file))
+            self._client.tls_set_context(context)
+        if will is not None:
+            self._client.will_set(will.topic, encode(will.message), qos=1)
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker can be reached right now."""
+        return self._client.is_connected()
+
+    def start(self) -> None:
+        """Begin to connect, and to reconnect for ever, in a thread of its own."""
+        self._client.connect_async(
+            self._settings.host, self._settings.port, keepalive=self._settings.keepalive_s
+        )
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Disconnect in order, so that the will is not sent."""
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def publish(self, topic: str, message: Message, qos: int = 1) -> bool:
+        """Send a message; ``False`` when the wire is down and nothing was sent."""
+        if not self.connected:
+            return False
+        result = self._client.publish(topic, encode(message), qos=qos)
+        return result.rc == mqtt.MQTT_ERR_SUCCESS
+
+    def _connected(
+        self,
+        client: mqtt.Client,
+        _userdata: object,
+        _flags: mqtt.ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._away.begin(reason)
+            return
+        self._away.end()
+        for subscription in self._subscriptions:
+            client.subscribe(subscription, qos=1)
+        if self._on_connected is not None:
+            self._on_connected()
+
+    def _connect_failed(self, _client: mqtt.Client, _userdata: object) -> None:
+        self._away.begin("it does not accept connections; trying again for ever")
+
+    def _disconnected(
+        self,
+        _client: mqtt.Client,
+        _userdata: object,
+        _flags: mqtt.DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self._away.begin(reason)
+
+    def _received(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
+        self._on_message(message.topic, message.payload)

@@ -1,0 +1,230 @@
+"""Settings of one machine: one YAML file, typed, with defaults for everything but secrets.
+
+A secret never stands in the file; the file names the file that holds it. ``BEM_CONFIG`` may name
+another file than ``/etc/bem/bem.yaml``. A key that is not known is an error with its path.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Literal, TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+DEFAULT_FILE = Path("/etc/bem/bem.yaml")
+ENVIRONMENT_VARIABLE = "BEM_CONFIG"
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
+NodeId = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+
+
+class SettingsError(Exception):
+    """A settings file that cannot be used. The message names file, key, value and remedy."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class LoggingSettings(_Section):
+    """``level`` for everything, ``levels`` by dotted logger name: ``bem.manager: DEBUG``."""
+
+    level: Level = "INFO"
+    levels: dict[str, Level] = Field(default_factory=dict)
+
+
+class BrokerSettings(_Section):
+    """The MQTT broker. ``ca_file`` turns TLS on."""
+
+    host: str = "localhost"
+    port: Port = 1883
+    user: str | None = None
+    password_file: Path | None = None
+    ca_file: Path | None = None
+    keepalive_s: int = Field(default=10, ge=5, le=600)
+
+
+class DatabaseSettings(_Section):
+    """The database: an SQLite file below ``data_dir``, or a MySQL-compatible server."""
+
+    engine: Literal["sqlite", "mysql"] = "sqlite"
+    name: str = "bem"
+    host: str = ""
+    port: Port = 3306
+    socket: Path | None = None
+    user: str = "bem"
+    password_file: Path | None = None
+
+
+class WebSettings(_Section):
+    """The web application. ``allowed_hosts`` are the host names it answers to."""
+
+    address: str = "127.0.0.1"
+    port: Port = 8869
+    secret_key_file: Path | None = None
+    allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
+    https: bool = False
+    workers: int = Field(default=1, ge=1, le=64)
+    threads: int = Field(default=64, ge=4, le=1000)
+    session_hours: int = Field(default=12, ge=1, le=720)
+
+
+class ManagerSettings(_Section):
+    """The master-node manager. A node is offline after ``offline_after_s`` without a word."""
+
+    offline_after_s: Seconds = 12.0
+    command_expiry_s: Seconds = 30.0
+    command_repeat_s: Seconds = 5.0
+
+
+class NodeSettings(_Section):
+    """The node agent. Times in s; ``batch_rows`` samples or ``batch_s``, what comes first."""
+
+    id: NodeId = "node"
+    heartbeat_s: Seconds = 4.0
+    live_s: Seconds = 0.5
+    batch_s: Seconds = 1.0
+    batch_rows: int = Field(default=500, ge=1, le=5000)
+    batches_in_flight: int = Field(default=8, ge=1, le=1000)
+    resend_s: Seconds = 5.0
+    keep_days: float = Field(default=30.0, ge=0)
+    run_stations: Literal["children", "external"] = "external"
+
+
+class Settings(_Section):
+    """All of one machine. ``data_dir`` is kept, ``runtime_dir`` is for sockets."""
+
+    data_dir: Path = Path("/var/lib/bem")
+    runtime_dir: Path = Path("/run/bem")
+    logging: LoggingSettings = LoggingSettings()
+    broker: BrokerSettings = BrokerSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    web: WebSettings = WebSettings()
+    manager: ManagerSettings = ManagerSettings()
+    node: NodeSettings = NodeSettings()
+
+    @property
+    def station_files(self) -> Path:
+        """The folder of station definitions, one ``<id>.yaml`` each."""
+        return self.data_dir / "stations"
+
+    def station_file(self, station: str) -> Path:
+        """The definition of one station."""
+        return self.station_files / f"{station}.yaml"
+
+    def station_folder(self, station: str) -> Path:
+        """Where a station keeps its journal and its lock."""
+        return self.station_files / station
+
+    def journal_file(self, station: str) -> Path:
+        """The journal of one station."""
+        return self.station_folder(station) / "journal.sqlite3"
+
+    def station_socket(self, station: str) -> Path:
+        """The local socket on which a station takes commands."""
+        return self.runtime_dir / f"station-{station}.sock"
+
+
+class StationDevice(_Section):
+    """A device of a station: its driver and the settings that the driver takes."""
+
+    driver: str
+    settings: dict[str, object] = Field(default_factory=dict)
+
+
+class StationDefinition(_Section):
+    """One station: its power path and how fast its loop turns.
+
+    ``period_ms``: period of the control loop. ``silence_s``: the device switches off by itself
+    after that long without a sign of life. ``time_scale``: above 1 only with a simulated battery
+    whose speed is the same; elapsed time then counts that much faster.
+    """
+
+    id: NodeId
+    name: str = Field(min_length=1, max_length=64)
+    period_ms: int = Field(default=100, ge=10, le=60_000)
+    silence_s: float = Field(default=1.0, ge=0.1, le=60)
+    time_scale: float = Field(default=1.0, ge=1, le=1_000_000)
+    power: StationDevice
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read the settings of this machine.
+
+    Raises:
+        SettingsError: the file is missing, unreadable, not YAML, or says something not allowed.
+    """
+    if path is None:
+        path = Path(os.environ.get(ENVIRONMENT_VARIABLE, DEFAULT_FILE))
+    return _load(path, Settings)
+
+
+def load_station(path: Path) -> StationDefinition:
+    """Read the definition of one station; its ``id`` must be the name of the file.
+
+    Raises:
+        SettingsError: as :func:`load_settings`.
+    """
+    definition = _load(path, StationDefinition)
+    if definition.id != path.stem:
+        raise SettingsError(f"{path}: id is {definition.id!r}; it must be the file's name")
+    return definition
+
+
+def read_secret(path: Path | None, what: str) -> SecretStr:
+    """Read a secret from its file; a relative path is looked up in systemd's credentials folder.
+
+    Raises:
+        SettingsError: no file is named, or it cannot be read or is empty.
+    """
+    if path is None:
+        raise SettingsError(f"{what} is not set: name the file that holds it")
+    if not path.is_absolute():
+        path = Path(os.environ.get("CREDENTIALS_DIRECTORY", ".")) / path
+    try:
+        secret = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise SettingsError(f"{what}: cannot read {path}: {error.strerror}") from error
+    if not secret:
+        raise SettingsError(f"{what}: {path} is empty")
+    return SecretStr(secret)
+
+
+S = TypeVar("S", bound=_Section)
+
+
+def _load(path: Path, kind: type[S]) -> S:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"cannot read {path}: {error.strerror}; {ENVIRONMENT_VARIABLE} names the settings file"
+        ) from error
+    try:
+        raw = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path} is not YAML: {error}") from error
+    try:
+        return kind.model_validate(raw)
+    except ValidationError as error:
+        lines = [_explain(kind, problem) for problem in error.errors()]
+        raise SettingsError("\n".join([f"{path}:", *lines])) from error
+
+
+def _explain(kind: type[BaseModel], problem: ErrorDetails) -> str:
+    """Say which key is wrong, what it holds, and what is allowed there."""
+    location = [str(part) for part in problem["loc"]]
+    path = ".".join(location) or "the file"
+    if problem["type"] != "extra_forbidden":
+        return f"  {path}: {problem['msg']} (found {problem['input']!r})"
+    section: type[BaseModel] = kind
+    for part in location[:-1]:
+        field = section.model_fields.get(part)
+        annotation = field.annotation if field else None
+        if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
+            break
+        section = annotation
+    return f"  {path}: unknown key; allowed here: {', '.join(sorted(section.model_fields))}"

@@ -1,0 +1,45 @@
+"""Give the tests a machine of their own: settings, secrets and data in a folder made for the run.
+
+Django reads its settings when pytest-django wakes it, right after this file is imported.
+"""
+
+import atexit
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+_FOLDER = Path(tempfile.mkdtemp(prefix="bem-test-"))
+atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
+(_FOLDER / "secret_key").write_text(secrets.token_urlsafe(50))
+(_FOLDER / "bem.yaml").write_text(
+    yaml.safe_dump(
+        {
+            "data_dir": str(_FOLDER / "data"),
+            "runtime_dir": str(_FOLDER / "run"),
+            "web": {"secret_key_file": str(_FOLDER / "secret_key")},
+        }
+    )
+)
+os.environ["BEM_CONFIG"] = str(_FOLDER / "bem.yaml")
+os.environ["DJANGO_SETTINGS_MODULE"] = "bem.web.settings"
+
+
+@pytest.fixture
+def wait_until() -> Callable[..., None]:
+    """Wait for a condition with a deadline: ``wait_until(lambda: ..., "what", timeout_s=10)``."""
+
+    def wait(condition: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {timeout_s:g} s in vain for {what}")
+            time.sleep(0.01)
+
+    return wait
