@@ -1,6 +1,6 @@
 """Give the tests a machine of their own: settings, secrets and data in a folder made for the run.
 
-Django reads its settings when pytest-django wakes it, right after this file is imported.
+Django is woken here: pytest-django looks for its settings before this file names them.
 """
 
 import atexit
@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import django
 import pytest
 import yaml
 
@@ -29,6 +30,7 @@ atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 )
 os.environ["BEM_CONFIG"] = str(_FOLDER / "bem.yaml")
 os.environ["DJANGO_SETTINGS_MODULE"] = "bem.web.settings"
+django.setup()
 
 
 @pytest.fixture

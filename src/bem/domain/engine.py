@@ -103,7 +103,7 @@ def begin(program: Program) -> Outcome:
     """Start a program at elapsed time 0."""
     state = EngineState(position=0)
     started = RunStarted(program=program.name, steps=len(program.steps))
-    outcome = _enter(program, state, at_us=0)
+    outcome = _enter(program, state, position=0, at_us=0)
     return replace(outcome, events=(started, *outcome.events))
 
 
@@ -113,9 +113,10 @@ def advance(program: Program, state: EngineState, reading: Reading) -> Outcome:
     Raises:
         ValueError: the reading is older than the last, or the program has ended.
     """
-    step = current_step(program, state)
-    if step is None:
+    position = state.position
+    if position is None:
         raise ValueError("the program has ended; it takes no further reading")
+    step = _step_at(program, position)
     if state.last is not None and reading.elapsed_us < state.last.elapsed_us:
         raise ValueError(
             f"reading at {reading.elapsed_us} us is older than the last, {state.last.elapsed_us} us"
@@ -129,16 +130,21 @@ def advance(program: Program, state: EngineState, reading: Reading) -> Outcome:
     for end in step.ends:
         value = _observe(end, state, reading)
         if value is not None and _holds(end, value):
-            return _leave(program, state, step, end, value)
+            ended = _end_step(state, step, reading, end, value)
+            outcome = _enter(program, state, position + 1, at_us=reading.elapsed_us)
+            return replace(outcome, events=(ended, *outcome.events))
     return Outcome(state, step.setpoint)
 
 
 def current_step(program: Program, state: EngineState) -> StepOp | None:
     """Get the step being run; ``None`` once the program has ended."""
-    if state.position is None:
-        return None
-    operation = program.operations[state.position]
-    assert isinstance(operation, StepOp), "the engine never rests on a loop"  # noqa: S101 - narrows
+    return None if state.position is None else _step_at(program, state.position)
+
+
+def _step_at(program: Program, position: int) -> StepOp:
+    operation = program.operations[position]
+    if not isinstance(operation, StepOp):
+        raise ValueError(f"operation {position} is a loop; the state belongs to another program")
     return operation
 
 
@@ -179,11 +185,10 @@ def _holds(end: End, value: float) -> bool:
     return value <= end.threshold
 
 
-def _leave(program: Program, state: EngineState, step: StepOp, end: End, value: float) -> Outcome:
-    """End the current step and enter the next one."""
-    reading = state.last
-    assert reading is not None and state.position is not None  # noqa: S101, PT018 - narrows
-    ended = StepEnded(
+def _end_step(
+    state: EngineState, step: StepOp, reading: Reading, end: End, value: float
+) -> StepEnded:
+    return StepEnded(
         step=step.number,
         cycle=state.cycle,
         title=step.title,
@@ -194,19 +199,27 @@ def _leave(program: Program, state: EngineState, step: StepOp, end: End, value: 
         current=reading.current,
         moved=state.moved.since(state.moved_before_step),
     )
-    outcome = _enter(program, replace(state, position=state.position + 1), at_us=reading.elapsed_us)
-    return replace(outcome, events=(ended, *outcome.events))
 
 
-def _enter(program: Program, state: EngineState, at_us: int) -> Outcome:
-    """Walk over loops to the next step, counting passes and cycles, and begin it."""
+def _enter(program: Program, state: EngineState, position: int, at_us: int) -> Outcome:
+    """Walk from ``position`` over loops to the next step, counting passes and cycles; begin it."""
     events: list[Happening] = []
-    position = state.position or 0
     passes = dict(state.passes)
     while position < len(program.operations):
         operation = program.operations[position]
         if isinstance(operation, StepOp):
-            break
+            state = replace(
+                state,
+                position=position,
+                passes=passes,
+                step_started_us=at_us,
+                step_readings=0,
+                moved_before_step=state.moved,
+            )
+            events.append(
+                StepStarted(step=operation.number, cycle=state.cycle, title=operation.title)
+            )
+            return Outcome(state, operation.setpoint, tuple(events))
         if operation.counts_cycles:
             events.append(_end_cycle(state, at_us))
             state = replace(
@@ -216,20 +229,7 @@ def _enter(program: Program, state: EngineState, at_us: int) -> Outcome:
                 moved_before_cycle=state.moved,
             )
         position = _after_pass(operation, position, passes)
-    if position == len(program.operations):
-        return Outcome(replace(state, position=None, passes=passes), REST, tuple(events))
-    step = program.operations[position]
-    assert isinstance(step, StepOp)  # noqa: S101 - narrows what the loop above left with
-    state = replace(
-        state,
-        position=position,
-        passes=passes,
-        step_started_us=at_us,
-        step_readings=0,
-        moved_before_step=state.moved,
-    )
-    events.append(StepStarted(step=step.number, cycle=state.cycle, title=step.title))
-    return Outcome(state, step.setpoint, tuple(events))
+    return Outcome(replace(state, position=None, passes=passes), REST, tuple(events))
 
 
 def _after_pass(loop: LoopOp, position: int, passes: dict[int, int]) -> int:

@@ -18,6 +18,11 @@ TRIP_CURRENT_FLOOR = 0.050
 """Least distance (A) between operating and trip current: 6 counts of the EPC's converter."""
 TRIP_CURRENT_SHARE = 0.02
 """Distance between operating and trip current as a share of the bound."""
+TRIP_POWER_FLOOR = 0.2
+"""Least distance (W) between operating and trip power: 2 counts of the EPC's set point."""
+TRIP_POWER_SHARE = 0.025
+"""Distance between operating and trip power as a share of the bound: what voltage and current add
+up to, or a step at exactly the highest power would trip by the noise of its readings."""
 
 
 class Limits(BaseModel):
@@ -72,11 +77,14 @@ def tightest(*sets: Limits) -> Limits:
 
 
 def trip_limits(operating: Limits) -> Limits:
-    """Widen operating limits by the margins of this module; temperature and power stay."""
+    """Widen operating limits by the margins of this module; temperature stays."""
     voltage_margin = max(TRIP_VOLTAGE_FLOOR, TRIP_VOLTAGE_SHARE * abs(operating.voltage_max or 0.0))
 
     def current_margin(bound: float) -> float:
         return max(TRIP_CURRENT_FLOOR, TRIP_CURRENT_SHARE * abs(bound))
+
+    def power_margin(bound: float) -> float:
+        return max(TRIP_POWER_FLOOR, TRIP_POWER_SHARE * abs(bound))
 
     changed: dict[str, float] = {}
     if operating.voltage_min is not None:
@@ -87,6 +95,10 @@ def trip_limits(operating: Limits) -> Limits:
         changed["current_min"] = operating.current_min - current_margin(operating.current_min)
     if operating.current_max is not None:
         changed["current_max"] = operating.current_max + current_margin(operating.current_max)
+    if operating.power_min is not None:
+        changed["power_min"] = operating.power_min - power_margin(operating.power_min)
+    if operating.power_max is not None:
+        changed["power_max"] = operating.power_max + power_margin(operating.power_max)
     return operating.model_copy(update=changed)
 
 

@@ -1,0 +1,154 @@
+"""The grammar of one line at work: text to a tree, mending what is clear to find further errors."""
+
+from functools import lru_cache
+from importlib.resources import files
+
+from lark import Lark, Token, Tree
+from lark.exceptions import UnexpectedInput, UnexpectedToken
+
+from bem.domain.profile import words
+from bem.domain.profile.context import Line, either
+
+_GROUP = 3
+"""Digits of a group of thousands."""
+
+
+def parse_line(line: Line) -> Tree[Token] | None:
+    """Parse a line; ``None`` if it cannot be mended. Whatever is wrong is reported to it."""
+    try:
+        return _parse(line.code)
+    except UnexpectedInput:
+        return _Mender(line).parse()
+
+
+@lru_cache(maxsize=1)
+def _parser() -> Lark:
+    grammar = files(__package__).joinpath("line.lark").read_text(encoding="utf-8")
+    return Lark(
+        grammar,
+        start="line",
+        parser="lalr",
+        lexer="basic",
+        postlex=words.Words(),
+        maybe_placeholders=False,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _parse(code: str) -> Tree[Token]:
+    """Parse a line without mending. Kept, because an editor checks the same lines over and over."""
+    return _parser().parse(code)
+
+
+class _Mender:
+    """Parses a line with errors: reports each token that does not fit and guesses what it means."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+
+    def parse(self) -> Tree[Token] | None:
+        try:
+            return _parser().parse(self._line.code, on_error=self._mend)
+        except UnexpectedInput:
+            return None  # reported by _mend
+
+    def _mend(self, error: UnexpectedInput) -> bool:
+        """Say what is wrong; true if the parser can go on behind the token."""
+        if not isinstance(error, UnexpectedToken):
+            return False  # the grammar takes any character, so there is no other error
+        token, accepted = error.token, error.accepts or set()
+        guess = words.meant(token.value, accepted) if token.type == "WORD" else None
+        if guess is not None:
+            return self._replace(error, *guess)
+        if words.could_be_unit(token) and "UNIT" in accepted and _follows_number(error):
+            return self._skip_unit(error)
+        missing = words.keyword(next(iter(accepted))) if len(accepted) == 1 else None
+        if missing is not None and token.type != "$END":
+            return self._insert(error, next(iter(accepted)), missing)
+        self._report_unexpected(error)
+        return False
+
+    def _replace(self, error: UnexpectedToken, terminal: str, spelling: str) -> bool:
+        token = error.token
+        before = _tokens(error)
+        shown = spelling if before else spelling.capitalize()
+        is_unit = terminal == "UNIT"
+        what = "a unit" if is_unit else "a word of the profile language here"
+        expected = {"UNIT"} if is_unit else error.accepts or set()
+        self._line.report(
+            self._line.span(token),
+            f"'{token.value}' is not {what}; did you mean '{shown}'?",
+            expected=words.phrases(expected, before),
+            suggestion=shown,
+        )
+        error.interactive_parser.feed_token(Token.new_borrow_pos(terminal, spelling, token))
+        return True
+
+    def _skip_unit(self, error: UnexpectedToken) -> bool:
+        token = error.token
+        self._line.report(
+            self._line.span(token),
+            f"'{token.value}' is not a unit; expected one such as V, A, W, Ah, s, min or h",
+            expected=words.phrases({"UNIT"}, ()),
+        )
+        unit = Token.new_borrow_pos("UNIT", words.UNKNOWN_UNIT, token)
+        error.interactive_parser.feed_token(unit)
+        return True
+
+    def _insert(self, error: UnexpectedToken, terminal: str, spelling: str) -> bool:
+        """Put in the one word that can stand there, if the token then fits behind it."""
+        token, parser = error.token, error.interactive_parser
+        self._line.report(
+            self._line.span(token),
+            f"expected '{spelling}' before '{token.value}'",
+            expected=[f"'{spelling}'"],
+            suggestion=f"{spelling} {token.value}",
+        )
+        parser.feed_token(Token.new_borrow_pos(terminal, spelling, token))
+        try:
+            parser.feed_token(token)
+        except UnexpectedToken:
+            return False
+        return True
+
+    def _report_unexpected(self, error: UnexpectedToken) -> None:
+        token = error.token
+        if token.type == "GROUPED":
+            self._report_comma(token)
+            return
+        before = _tokens(error)
+        expected = words.phrases(error.accepts or set(), before)
+        found = "the line ends" if token.type == "$END" else f"found '{token.value}'"
+        if before and before[-1].type == "_COLON":
+            found += "; the steps of a loop stand on lines of their own, indented below it"
+        self._line.report(
+            self._line.span(token),
+            f"expected {either(expected)}; {found}",
+            expected=expected,
+        )
+
+    def _report_comma(self, token: Token) -> None:
+        whole, *groups = token.value.partition(".")[0].split(",")
+        plain = token.value.replace(",", "")
+        decimal = f"{whole}.{groups[0]}" if token.value == f"{whole},{groups[0]}" else None
+        thousands = plain if all(len(group) == _GROUP for group in groups) else None
+        readings = [one for one in (decimal, thousands) if one is not None]
+        advice = f"write {' or '.join(readings)}, " if readings else "write it "
+        self._line.report(
+            self._line.span(token),
+            f"'{token.value}' has a comma: {advice}with a point for decimals and nothing between "
+            "thousands",
+            expected=["a number such as 4.2"],
+            suggestion=readings[0] if len(readings) == 1 else None,
+        )
+
+
+def _tokens(error: UnexpectedToken) -> list[Token]:
+    """The tokens in front of the error that are not yet part of something complete."""
+    stack = error.interactive_parser.parser_state.value_stack
+    return [one for one in stack if isinstance(one, Token)]
+
+
+def _follows_number(error: UnexpectedToken) -> bool:
+    tokens = _tokens(error)
+    return bool(tokens) and tokens[-1].type == "NUMBER"
