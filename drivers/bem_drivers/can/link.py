@@ -1,0 +1,136 @@
+"""One device's share of a CAN bus."""
+
+import contextlib
+import logging
+import select
+import termios
+import time
+from collections.abc import Iterator, Sequence
+
+import can
+from can.interfaces.virtual import VirtualBus
+
+from bem_drivers.base import CommunicationLost, DeviceNotFound
+from bem_drivers.can.frame import Frame
+from bem_drivers.can.settings import CanSettings
+
+logger = logging.getLogger(__name__)
+
+SEND_TIMEOUT_S = 0.1
+
+
+class CanLink:
+    """Frames whose id matches one of ``filters`` ((id, mask) pairs) on a python-can bus.
+
+    A link whose bus died is of no use until :meth:`open` is called again.
+    """
+
+    def __init__(self, settings: CanSettings, filters: Sequence[tuple[int, int]]) -> None:
+        self._settings = settings
+        self._filters: list[can.typechecking.CanFilter] = [
+            {"can_id": frame_id, "can_mask": mask, "extended": False} for frame_id, mask in filters
+        ]
+        self._bus: can.BusABC | None = None
+        self._poll: select.poll | None = None
+
+    @property
+    def name(self) -> str:
+        """The bus as a person knows it, such as ``slcan:/dev/ttyACM0``."""
+        return f"{self._settings.interface}:{self._settings.channel}"
+
+    def open(self) -> None:
+        self.close()
+        try:
+            bus = self._connect()
+        except (can.CanError, OSError, ValueError, termios.error) as error:
+            raise DeviceNotFound(
+                f"CAN bus {self.name} cannot be opened: {error.__cause__ or error}. "
+                f"{self._advice()}"
+            ) from error
+        self._bus = bus
+        self._poll = None
+        if not isinstance(bus, VirtualBus):  # which has queues and no file descriptor
+            self._poll = select.poll()
+            self._poll.register(bus.fileno(), select.POLLIN)
+
+    def send(self, frame: Frame) -> None:
+        message = can.Message(
+            arbitration_id=frame.frame_id, data=frame.data, is_extended_id=False, check=True
+        )
+        with self._talking() as bus:
+            bus.send(message, SEND_TIMEOUT_S)
+
+    def receive(self, timeout_s: float) -> Frame | None:
+        deadline = time.monotonic() + timeout_s
+        with self._talking() as bus:
+            while True:
+                # First what is here already: an adapter may deliver several frames in one read.
+                message = bus.recv(0 if self._poll is not None else max(timeout_s, 0))
+                if message is not None:
+                    if _is_data(message):
+                        return Frame(message.arbitration_id, bytes(message.data))
+                    continue
+                left = deadline - time.monotonic()
+                if self._poll is None or left <= 0:
+                    return None
+                self._poll.poll(left * 1000)
+
+    def close(self) -> None:
+        bus, self._bus, self._poll = self._bus, None, None
+        if bus is None:
+            return
+        try:
+            bus.shutdown()
+        except (can.CanError, OSError, termios.error) as error:
+            # Expected of an adapter that was pulled out; whoever used it has been told.
+            logger.debug("closing CAN bus %s: %s", self.name, error)
+            self._close_port(bus)
+
+    def _connect(self) -> can.BusABC:
+        settings = self._settings
+        if settings.interface == "slcan":
+            from bem_drivers.can.slcan import BufferedSlcanBus
+
+            return BufferedSlcanBus(
+                settings.channel, settings.bitrate, settings.settle_s, can_filters=self._filters
+            )
+        return can.Bus(
+            interface=settings.interface,
+            channel=settings.channel,
+            bitrate=settings.bitrate,
+            can_filters=self._filters,
+            ignore_config=True,
+        )
+
+    @staticmethod
+    def _close_port(bus: can.BusABC) -> None:
+        """Close the serial port below an SLCAN bus that failed to say goodbye."""
+        port = getattr(bus, "serialPortOrig", None)
+        if port is not None:
+            with contextlib.suppress(OSError, termios.error):
+                port.close()
+
+    @contextlib.contextmanager
+    def _talking(self) -> Iterator[can.BusABC]:
+        if self._bus is None:
+            raise CommunicationLost(f"CAN bus {self.name} is closed; open the device again")
+        try:
+            yield self._bus
+        except (can.CanError, OSError, ValueError, termios.error) as error:
+            raise CommunicationLost(
+                f"CAN bus {self.name} does not work any more: {error.__cause__ or error}. "
+                f"{self._advice()}"
+            ) from error
+
+    def _advice(self) -> str:
+        return {
+            "slcan": "Is the adapter plugged in, is the port right, may this user open it "
+            "(group dialout), and does no other process use it?",
+            "socketcan": "Is the interface up with the right bit rate "
+            "(ip -details link show), and is the cable plugged in and terminated?",
+            "virtual": "The other end must live in the same process.",
+        }[self._settings.interface]
+
+
+def _is_data(message: can.Message) -> bool:
+    return not (message.is_error_frame or message.is_remote_frame or message.is_extended_id)

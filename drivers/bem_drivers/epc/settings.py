@@ -1,0 +1,32 @@
+"""What a person says about an EPC. Imports no CAN library."""
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from bem_drivers.can import CanSettings
+
+BMS_IDS = range(0x10, 0x13)
+
+
+class EpcSettings(BaseModel):
+    """Where an EPC is.
+
+    ``device_id`` is compiled into its firmware. With ``serial_number`` another unit with the same
+    id is refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    bus: CanSettings
+    device_id: int = Field(default=0x13, ge=0x00, le=0x3F)
+    serial_number: int | None = Field(default=None, ge=0, le=255)
+    reply_timeout_s: float = Field(default=0.1, ge=0.03, le=2.0, description="for each question")
+
+    @field_validator("device_id")
+    @classmethod
+    def _beside_bms(cls, device_id: int) -> int:
+        if device_id in BMS_IDS:
+            raise ValueError(
+                f"EPC id 0x{device_id:02X} uses CAN identifiers from 0x{device_id << 4:X}, where "
+                "a BMS sends (0x100 to 0x120); give the unit an id from 0x13 to 0x3F"
+            )
+        return device_id

@@ -1,0 +1,220 @@
+"""Simulated EPC units behind a simulated SLCAN adapter, in a process or a thread of their own.
+
+``python -m bem_drivers.epc.simulator_process --help`` tells the options. SIGTERM and SIGINT end
+it; SIGUSR1 pulls the adapter out of its port and SIGUSR2 puts it back in.
+"""
+
+import argparse
+import json
+import os
+import select
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+
+from pydantic import ValidationError
+
+from bem_drivers.can import Frame
+from bem_drivers.epc.simulator import EpcUnit, Record
+from bem_drivers.epc.simulator_port import SlcanPort
+from bem_drivers.epc.simulator_stage import EpcUnitSettings
+from bem_drivers.model import BatteryModelSettings, Chemistry
+
+NS_PER_MS = 1_000_000
+SENSORS = ("body", "anode", "ambient")
+
+
+class Ledger:
+    """What truly happened, one JSON object a line, for tests to compare with what was recorded.
+
+    ``t_ns`` is the monotonic clock, which all processes of a machine share; ``device`` the id of
+    the unit. Kinds: ``answer`` (ls_mv, ls_ma, hs_mv), ``command`` (frame, accepted), ``limits``
+    (register, min, max, accepted), ``mode`` (mode, reason), ``output`` (on, reason), ``internal``
+    (code). A line is written whole before the frame it tells of leaves.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+
+    def of(self, device_id: int) -> Record:
+        """Get the recorder of one unit."""
+
+        def record(t_ns: int, kind: str, facts: Mapping[str, object]) -> None:
+            line = json.dumps(
+                {"t_ns": t_ns, "device": device_id, "kind": kind, **facts}, separators=(",", ":")
+            )
+            os.write(self._file, line.encode() + b"\n")
+
+        return record
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+class EpcSimulator:
+    """Units on one adapter. :meth:`run` blocks; the other methods may be called from anywhere."""
+
+    def __init__(
+        self, units: Sequence[EpcUnitSettings], link: Path, ledger: Ledger | None = None
+    ) -> None:
+        now_ns = time.monotonic_ns()
+        self.units = [
+            EpcUnit(one, now_ns, None if ledger is None else ledger.of(one.device_id))
+            for one in units
+        ]
+        self._link = link
+        self._port: SlcanPort | None = SlcanPort(link)
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+
+    def stop(self) -> None:
+        """End :meth:`run`."""
+        self._order(b"q")
+
+    def unplug(self) -> None:
+        """Pull the adapter out; the units and their batteries live on."""
+        self._order(b"u")
+
+    def plug_in(self) -> None:
+        """Put the adapter back in, under the same link."""
+        self._order(b"p")
+
+    def run(self) -> None:
+        """Live until :meth:`stop`. Wakes when a frame arrives or a unit has something to do."""
+        try:
+            while self._pass():
+                pass
+        finally:
+            if self._port is not None:
+                self._port.close()
+            # The number of a closed file may be given to another file at once.
+            wake_write, self._wake_write = self._wake_write, -1
+            os.close(self._wake_read)
+            os.close(wake_write)
+
+    def _order(self, order: bytes) -> None:
+        if self._wake_write >= 0:
+            os.write(self._wake_write, order)
+
+    def _pass(self) -> bool:
+        due = [due_ns for unit in self.units if (due_ns := unit.next_due_ns()) is not None]
+        timeout = max(min(due) - time.monotonic_ns(), 0) / 1e9 if due else None
+        waiting: list[SlcanPort | int] = [self._wake_read]
+        if self._port is not None:
+            waiting.append(self._port)
+        ready, _, _ = select.select(waiting, [], [], timeout)
+        if self._wake_read in ready and not self._obey(os.read(self._wake_read, 1)):
+            return False
+        now_ns = time.monotonic_ns()
+        if self._port is not None and self._port in ready:
+            for frame in self._port.read():
+                for unit in self.units:
+                    unit.receive(frame.frame_id, frame.data, now_ns)
+        sent = [Frame(*frame) for unit in self.units for frame in unit.advance(now_ns)]
+        if sent and self._port is not None:
+            self._port.write(sent)
+        return True
+
+    def _obey(self, order: bytes) -> bool:
+        if order == b"u" and self._port is not None:
+            self._port.close()
+            self._port = None
+        elif order == b"p" and self._port is None:
+            self._port = SlcanPort(self._link)
+        return order != b"q"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bem_drivers.epc.simulator_process",
+        description="Simulate EPC converters with their batteries behind an SLCAN adapter.",
+    )
+    parser.add_argument("--link", type=Path, required=True, help="symbolic link to the port")
+    parser.add_argument(
+        "--device-id",
+        type=lambda text: int(text, 0),
+        action="append",
+        help="id of a unit (default 0x13); repeat it for several units",
+    )
+    parser.add_argument("--chemistry", choices=[str(one) for one in Chemistry], default="nmc")
+    parser.add_argument("--capacity", type=float, default=2.5, help="Ah (default 2.5)")
+    parser.add_argument("--soc", type=float, default=0.5, help="state of charge 0..1 (default 0.5)")
+    parser.add_argument("--ambient", type=float, default=25.0, help="degC (default 25)")
+    parser.add_argument("--supply", type=float, default=8.0, help="high side, V (default 8)")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="the batteries' time per real time (default 1)"
+    )
+    parser.add_argument(
+        "--sensors",
+        default="body",
+        help="fitted temperature sensors, of body,anode,ambient or none (default body)",
+    )
+    parser.add_argument("--noise", type=float, default=0.0, help="noise in converter counts")
+    parser.add_argument("--seed", type=int, default=0, help="makes the noise repeatable")
+    parser.add_argument("--ledger", type=Path, help="file to append what truly happens to")
+    return parser
+
+
+def _unit_settings(arguments: argparse.Namespace) -> list[EpcUnitSettings]:
+    sensors = [] if arguments.sensors == "none" else arguments.sensors.split(",")
+    if unknown := sorted(set(sensors) - set(SENSORS)):
+        raise ValueError(f"--sensors: {unknown} are none of {', '.join(SENSORS)}")
+    battery = BatteryModelSettings(
+        chemistry=Chemistry(arguments.chemistry),
+        capacity_ah=arguments.capacity,
+        soc=arguments.soc,
+        ambient_degc=arguments.ambient,
+    )
+    return [
+        EpcUnitSettings(
+            device_id=device_id,
+            body_sensor="body" in sensors,
+            anode_sensor="anode" in sensors,
+            ambient_sensor="ambient" in sensors,
+            supply_voltage=arguments.supply,
+            battery=battery,
+            speed=arguments.speed,
+            noise_counts=arguments.noise,
+            seed=arguments.seed,
+        )
+        for device_id in arguments.device_id or [0x13]
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run until a signal; 0, or 2 for options that make no unit."""
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    try:
+        units = _unit_settings(arguments)
+    except (ValidationError, ValueError) as error:
+        parser.error(str(error))
+    ledger = None if arguments.ledger is None else Ledger(arguments.ledger)
+    simulator = EpcSimulator(units, arguments.link, ledger)
+    actions = {
+        signal.SIGTERM: simulator.stop,
+        signal.SIGINT: simulator.stop,
+        signal.SIGUSR1: simulator.unplug,
+        signal.SIGUSR2: simulator.plug_in,
+    }
+
+    def act(number: int, _frame: FrameType | None) -> None:
+        actions[signal.Signals(number)]()
+
+    for number in actions:
+        signal.signal(number, act)
+    ids = ", ".join(f"0x{unit.settings.device_id:02X}" for unit in simulator.units)
+    sys.stdout.write(f"ready: EPC {ids} at {arguments.link}\n")
+    sys.stdout.flush()
+    simulator.run()
+    if ledger is not None:
+        ledger.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,130 @@
+"""The analogue half of a simulated EPC: power stage, battery, converters, sensors."""
+
+import random
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bem_drivers.base import OFF, Command, Mode
+from bem_drivers.model import BatteryModel, BatteryModelSettings
+from bem_drivers.model.regulator import regulated_current
+
+FULL_SCALE = 4095
+LS_VOLTAGE_SPAN_MV = 6000
+HS_VOLTAGE_SPAN_MV = 15000
+LS_CURRENT_SPAN_MA = 33000
+LS_CURRENT_OFFSET_MA = -16000
+MILLIAMPERE_PER_AMPERE = 1000
+COUNT_A = LS_CURRENT_SPAN_MA / FULL_SCALE / MILLIAMPERE_PER_AMPERE
+
+
+class EpcUnitSettings(BaseModel):
+    """One simulated unit with its battery.
+
+    ``speed`` makes the battery's time pass faster; the firmware's own time never changes.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    device_id: int = Field(default=0x13, ge=0, le=0x3F)
+    serial_number: int = Field(default=1, ge=0, le=255)
+    body_sensor: bool = True
+    anode_sensor: bool = False
+    ambient_sensor: bool = False
+    supply_voltage: float = Field(default=8.0, ge=0, description="high side (V)")
+    battery: BatteryModelSettings = BatteryModelSettings()
+    speed: float = Field(default=1.0, gt=0, le=100_000)
+    noise_counts: float = Field(default=0.0, ge=0, le=50, description="noise of a converter (LSB)")
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """The registers that the power stage regulates by: mA and 0.1 W."""
+
+    current_min: int
+    current_max: int
+    power_min: int
+    power_max: int
+
+
+class PowerStage:
+    """A battery on the low side, a supply on the high side, and what the converters see of them.
+
+    The current settles within a few milliseconds in the firmware, below the 10 ms at which it
+    answers; here it settles at once.
+    """
+
+    def __init__(self, settings: EpcUnitSettings) -> None:
+        self.battery = BatteryModel(settings.battery)
+        self.supply_voltage = settings.supply_voltage
+        self.cell_connected = True
+        self._settings = settings
+        # Repeatable noise on a simulated converter; nothing secret depends on it.
+        self._random = random.Random(settings.seed)  # noqa: S311
+
+    @property
+    def ls_mv(self) -> int:
+        """Voltage at the battery's terminals as the firmware reads it (mV); 1.47 mV a count."""
+        volts = self.battery.voltage if self.cell_connected else 0.0
+        return self._converted(volts * 1000, LS_VOLTAGE_SPAN_MV, 0)
+
+    @property
+    def ls_ma(self) -> int:
+        """Current as the firmware reads it (mA); 8.06 mA a count, so that no current reads -4."""
+        amperes = self.battery.current if self.cell_connected else 0.0
+        return self._converted(amperes * 1000, LS_CURRENT_SPAN_MA, LS_CURRENT_OFFSET_MA)
+
+    @property
+    def hs_mv(self) -> int:
+        """Voltage of the supply as the firmware reads it (mV); 3.66 mV a count."""
+        return self._converted(self.supply_voltage * 1000, HS_VOLTAGE_SPAN_MV, 0)
+
+    def temperatures(self) -> tuple[int, int, int]:
+        """Get body, anode, ambient (0.1 degC); 0 for a sensor that is not fitted."""
+        body = int(self.battery.temperature * 10)
+        ambient = int(self._settings.battery.ambient_degc * 10)
+        fitted = self._settings
+        return (
+            body if fitted.body_sensor else 0,
+            body if fitted.anode_sensor else 0,
+            ambient if fitted.ambient_sensor else 0,
+        )
+
+    def flow(self, command: Command, bounds: Bounds, model_s: float) -> None:
+        """Let the stage obey ``command`` for ``model_s`` of the battery's time (s)."""
+        if command is OFF or not self.cell_connected:
+            self.battery.step(0.0, model_s)
+            return
+        lowest = bounds.current_min / MILLIAMPERE_PER_AMPERE
+        highest = bounds.current_max / MILLIAMPERE_PER_AMPERE
+        if command.mode is Mode.CC:
+            current = command.setpoint  # checked once, when the command came
+        else:
+            current = regulated_current(self.battery, command, model_s, lowest, highest)
+        if lowest <= current < lowest + COUNT_A:
+            # The loop regulates the reading, which is cut off downwards: a discharge at the limit
+            # stays at the last count within it and does not trip.
+            current = lowest + COUNT_A
+        millivolts = max(int(self.battery.voltage * 1000), 1)
+        if current >= 0:
+            current = min(current, _power_clamp(bounds.power_max, millivolts))
+        else:
+            current = max(current, -_power_clamp(-bounds.power_min, millivolts))
+        self.battery.step(current, model_s)
+
+    def _converted(self, value: float, span: int, offset: int) -> int:
+        counts = int((value - offset) * FULL_SCALE / span)
+        if self._settings.noise_counts:
+            counts += round(self._random.gauss(0.0, self._settings.noise_counts))
+        return min(max(counts, 0), FULL_SCALE) * span // FULL_SCALE + offset
+
+
+def _power_clamp(power_dw: int, millivolts: int) -> float:
+    """Get the current (A) that a power limit allows in the firmware.
+
+    It counts the part below a whole ampere twice: a limit of 10 W at 3.8 V lets 3.26 A through
+    instead of 2.63 A (EPC firmware 1.0.0).
+    """
+    milliamperes = max(power_dw, 0) * 100_000 // millivolts
+    return (milliamperes + milliamperes % MILLIAMPERE_PER_AMPERE) / MILLIAMPERE_PER_AMPERE

@@ -1,0 +1,137 @@
+"""Laws that a battery model must keep, whatever is done to it."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from bem_drivers.model import BatteryModel, BatteryModelSettings, Chemistry
+
+chemistries = st.sampled_from(list(Chemistry))
+currents = st.floats(-5, 5)
+times = st.floats(0.001, 7200)
+
+
+def battery(**settings: object) -> BatteryModel:
+    return BatteryModel(BatteryModelSettings.model_validate(settings))
+
+
+@given(chemistries, st.lists(st.tuples(currents, times), max_size=8))
+def test_charge_is_conserved(chemistry: Chemistry, steps: list[tuple[float, float]]) -> None:
+    model = battery(chemistry=chemistry, capacity_ah=3.0, soc=0.4)
+    for current, seconds in steps:
+        model.step(current, seconds)
+    ampere_hours = sum(current * seconds for current, seconds in steps) / 3600
+    assert model.state_of_charge == pytest.approx(0.4 + ampere_hours / 3.0, abs=1e-9)
+
+
+@given(chemistries, st.floats(0, 1), st.floats(0, 1), st.integers(1, 24))
+def test_rest_voltage_rises_with_charge(
+    chemistry: Chemistry, one: float, other: float, cells: int
+) -> None:
+    low, high = sorted((one, other))
+    if high - low < 1e-6:
+        return
+    empty = battery(chemistry=chemistry, soc=low, cells=cells)
+    full = battery(chemistry=chemistry, soc=high, cells=cells)
+    assert empty.open_circuit_voltage < full.open_circuit_voltage
+
+
+@given(currents, currents, times, st.integers(2, 50))
+def test_splitting_a_step_changes_nothing(
+    before: float, current: float, seconds: float, parts: int
+) -> None:
+    whole, split = battery(), battery()
+    for model in (whole, split):
+        model.step(before, 20.0)
+    whole.step(current, seconds)
+    for _ in range(parts):
+        split.step(current, seconds / parts)
+    assert split.state_of_charge == pytest.approx(whole.state_of_charge, abs=1e-9)
+    assert split.voltage == pytest.approx(whole.voltage, abs=1e-6)
+    assert split.temperature == pytest.approx(whole.temperature, abs=1e-6)
+
+
+@given(chemistries, st.floats(0.1, 0.9), currents, st.floats(2.0, 4.5))
+def test_the_current_for_a_voltage_gives_that_voltage(
+    chemistry: Chemistry, soc: float, before: float, voltage: float
+) -> None:
+    model = battery(chemistry=chemistry, soc=soc)
+    model.step(before, 5.0)
+    model.step(model.current_for_voltage(voltage), 0.0)
+    assert model.voltage == pytest.approx(voltage, abs=1e-9)
+
+
+@given(chemistries, st.floats(0.1, 0.9), st.floats(-20, 40))
+def test_the_current_for_a_power_gives_that_power(
+    chemistry: Chemistry, soc: float, power: float
+) -> None:
+    model = battery(chemistry=chemistry, soc=soc)
+    model.step(model.current_for_power(power), 0.0)
+    assert model.voltage * model.current == pytest.approx(power, abs=1e-6)
+
+
+def test_a_power_that_the_battery_cannot_give_takes_the_most_it_can() -> None:
+    model = battery()
+    most = model.open_circuit_voltage**2 / (4 * 0.02)
+    model.step(model.current_for_power(-1e6), 0.0)
+    assert model.voltage * model.current == pytest.approx(-most)
+
+
+def test_looking_ahead_a_long_step_does_not_overshoot_its_voltage() -> None:
+    model = battery(soc=0.905)
+    model.step(model.current_for_voltage(4.12, 600.0), 600.0)
+    assert model.voltage == pytest.approx(4.12, abs=1e-6)
+
+
+def test_energy_goes_into_storage_and_warmth_alone() -> None:
+    """With no cooling the temperature tells the losses; the curve tells what is stored."""
+    model = battery(
+        soc=0.41, heat_capacity_j_per_k=100.0, thermal_resistance_k_per_w=1e9, capacity_ah=2.5
+    )
+    seconds, current, energy = 0.05, 2.5, 0.0
+    for _ in range(2000):
+        before = model.voltage
+        model.step(current, seconds)
+        energy += (before + model.voltage) / 2 * current * seconds
+    charge = current * seconds * 2000
+    stored = charge * (3.65 + 5 * (0.01 + charge / 9000 / 2) / 10)
+    in_capacitor = 0.5 * (30.0 / 0.012) * (0.012 * current * (1 - math.exp(-100 / 30))) ** 2
+    warmth = (model.temperature - 25.0) * 100.0
+    assert energy == pytest.approx(stored + in_capacitor + warmth, rel=1e-3)
+
+
+def test_it_cools_to_the_ambient_temperature() -> None:
+    model = battery(ambient_degc=10.0)
+    model.step(20.0, 600.0)
+    assert model.temperature > 15.0
+    model.step(0.0, 1e5)
+    assert model.temperature == pytest.approx(10.0, abs=1e-6)
+
+
+def test_agreeing_time_constants_do_not_divide_by_zero() -> None:
+    model = battery(polarisation_s=30.0, heat_capacity_j_per_k=30.0, thermal_resistance_k_per_w=1.0)
+    model.step(5.0, 30.0)
+    assert math.isfinite(model.temperature)
+    assert model.temperature > 25.0
+
+
+def test_beyond_full_the_voltage_climbs_until_a_limit_ends_it() -> None:
+    model = battery(soc=1.0)
+    model.step(2.5, 180.0)
+    assert model.voltage > 5.1
+
+
+@pytest.mark.parametrize(("current", "seconds"), [(math.nan, 1.0), (1.0, -1.0), (1.0, math.inf)])
+def test_nonsense_is_refused(current: float, seconds: float) -> None:
+    with pytest.raises(ValueError, match="cannot step"):
+        battery().step(current, seconds)
+
+
+def test_settings_name_what_is_wrong() -> None:
+    with pytest.raises(ValidationError, match="soc"):
+        battery(soc=1.5)
+    with pytest.raises(ValidationError, match="capacty"):
+        battery(capacty=1.5)

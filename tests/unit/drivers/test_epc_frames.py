@@ -1,0 +1,79 @@
+"""The codec of the EPC: no value changes on its way, and no frame that kills a unit is made."""
+
+import pytest
+from cantools.database.errors import EncodeError
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bem_drivers.base import Command, Mode, ProtocolViolated
+from bem_drivers.epc import frames
+from bem_drivers.epc.frames import Control, LimitType, UnitMode
+
+REGISTERS = [frames.LS_VOLTAGE, frames.LS_CURRENT, frames.LS_POWER, frames.TEMPERATURE]
+
+
+@given(
+    st.sampled_from([UnitMode.CC, UnitMode.CV, UnitMode.CP]),
+    st.booleans(),
+    st.sampled_from(list(LimitType)),
+    st.integers(-32768, 32767),
+    st.integers(0, 2**32 - 1),
+)
+def test_a_mode_frame_comes_back_as_it_was(
+    mode: UnitMode, enable: bool, limit_type: LimitType, reference: int, limit: int
+) -> None:
+    control = Control(mode, enable, limit_type, reference, limit)
+    packed = control.pack()
+    assert len(packed.data) == 8
+    assert Control.unpack(packed.data) == control
+
+
+@given(st.sampled_from([Mode.CC, Mode.CV]), st.integers(400, 5100))
+def test_a_command_keeps_its_milli_units(mode: Mode, milli: int) -> None:
+    command = Command(mode, milli / 1000)
+    assert Control.of(command, 1).command == command
+
+
+@given(st.sampled_from(REGISTERS), st.floats(-30, 80), st.floats(-30, 80))
+def test_limits_never_tighten_and_never_invert(
+    register: frames.Register, one: float, other: float
+) -> None:
+    minimum, maximum = sorted((one, other))
+    try:
+        low, high = register.outwards(minimum, maximum)
+    except ValueError:
+        return
+    step = 1 / register.scale
+    assert register.lowest <= low < high <= register.highest
+    assert minimum - step - 1e-6 <= low <= minimum + 1e-6 or low == register.lowest
+    assert maximum - 1e-6 <= high <= maximum + step + 1e-6 or high == register.highest
+    data = register.pack(low, high).data
+    assert register.unpack(data[1::-1] + data[:1:-1]) == (low, high), "big-endian out, little in"
+
+
+@pytest.mark.parametrize("mode", [UnitMode.IDLE, UnitMode.WAIT, UnitMode.ERROR])
+def test_no_frame_enables_a_mode_without_power(mode: UnitMode) -> None:
+    with pytest.raises(ValueError, match=mode.name):
+        Control(mode, enable=True).pack()
+
+
+@pytest.mark.parametrize("register", REGISTERS)
+def test_inverted_limits_are_never_packed(register: frames.Register) -> None:
+    with pytest.raises(ValueError, match="inverted"):
+        register.pack(register.highest, register.lowest)
+
+
+def test_a_reference_beyond_its_field_is_refused() -> None:
+    with pytest.raises(EncodeError):
+        Control.of(Command(Mode.CC, 40.0), 1).pack()
+
+
+@pytest.mark.parametrize(("message_id", "data"), [(0x8, b""), (0xC, b"\0" * 5), (0x1, b"\0")])
+def test_what_no_unit_sends_is_told(message_id: int, data: bytes) -> None:
+    with pytest.raises(ProtocolViolated):
+        frames.decode(message_id, data)
+
+
+def test_a_mode_that_does_not_exist_is_told() -> None:
+    with pytest.raises(ProtocolViolated, match="MODE frame"):
+        Control.unpack(b"\x0e" + bytes(7))
