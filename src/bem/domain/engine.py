@@ -248,8 +248,3 @@ def _end_cycle(state: EngineState, at_us: int) -> CycleEnded:
         duration_us=at_us - state.cycle_started_us,
         moved=state.moved.since(state.moved_before_cycle),
     )
-
-
-def is_resting(setpoint: Setpoint) -> bool:
-    """Whether a set point leaves the output off."""
-    return setpoint.mode is Mode.REST

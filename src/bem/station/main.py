@@ -1,0 +1,222 @@
+"""The station process from start to exit. Whatever way it ends, the output is off."""
+
+import logging
+import signal
+from concurrent.futures import Future
+from math import inf
+from pathlib import Path
+from types import FrameType
+
+from pydantic import ValidationError
+
+from bem.runtime.local import LocalReply, check_socket_path
+from bem.runtime.notify import Notifier
+from bem.runtime.settings import Settings, SettingsError, StationDefinition, load_station
+from bem.station.clock import StationClock, SystemStationClock
+from bem.station.desk import CommandDesk
+from bem.station.journal import Journal, JournalError
+from bem.station.lock import StationBusy, StationLock
+from bem.station.loop import ControlLoop
+from bem.station.orders import Order
+from bem.station.pace import Pacer, Waker
+from bem.station.server import StationServer
+from bem_drivers.base import Clock, DeviceError, PowerDevice
+from bem_drivers.registry import make_device
+
+_LOGGER = logging.getLogger(__name__)
+PERIODS_PER_SILENCE = 2
+"""A device must tolerate at least as many periods of silence, or a late pass ends a run."""
+
+
+class StationUnusable(Exception):
+    """The definition of a station cannot be used. The message says why."""
+
+
+def run(settings: Settings, station_id: str) -> int:
+    """Run a station until SIGTERM, SIGINT or SIGHUP; returns the exit code of the process.
+
+    0: stopped on request. 1: it could not start, or an error ended it; the log says which. Logging
+    is the caller's to set up. Call it from the main thread, because it handles signals.
+    """
+    clock = SystemStationClock()
+    try:
+        definition = load_station(settings.station_file(station_id))
+        socket = _socket(settings, station_id)
+        with StationLock(settings.station_folder(station_id)), _Signals() as signals:
+            device = power_device(definition, clock)
+            try:
+                with Journal(
+                    settings.journal_file(station_id), settings.node.keep_days, clock
+                ) as journal:
+                    return _Process(definition, device, journal, clock, signals).run(socket)
+            except JournalError as error:
+                _LOGGER.error("station %s cannot record: %s", station_id, error)  # noqa: TRY400 - the message names the remedy, a trace would bury it
+                _switch_off(device, station_id)
+                return 1
+    except (SettingsError, StationBusy, StationUnusable, OSError) as error:
+        _LOGGER.error("station %s cannot run: %s", station_id, error)  # noqa: TRY400 - as above
+        return 1
+
+
+def make_safe(settings: Settings, station_id: str) -> int:
+    """Switch the output of a station off when its process has gone; returns an exit code.
+
+    For ``ExecStopPost=``, so that a killed process leaves nothing on. 0: verified off, or another
+    process runs the station, which then is in charge of it. 1: it could not be verified.
+    """
+    try:
+        definition = load_station(settings.station_file(station_id))
+        with StationLock(settings.station_folder(station_id)):
+            device = power_device(definition, SystemStationClock())
+            return 0 if _switch_off(device, station_id) else 1
+    except StationBusy as busy:
+        _LOGGER.info("%s", busy)
+        return 0
+    except (SettingsError, StationUnusable, OSError) as error:
+        _LOGGER.error("cannot make station %s safe: %s", station_id, error)  # noqa: TRY400 - as above
+        return 1
+
+
+def _switch_off(device: PowerDevice, station_id: str) -> bool:
+    """Switch the output of a device off that nobody has opened; whether it confirmed that."""
+    try:
+        device.open()
+        device.make_safe()
+    except DeviceError as error:
+        _LOGGER.error("the output of station %s could not be verified off: %s", station_id, error)  # noqa: TRY400 - as above
+        return False
+    finally:
+        device.close()
+    _LOGGER.info("the output of station %s is off", station_id)
+    return True
+
+
+def _socket(settings: Settings, station_id: str) -> Path:
+    path = settings.station_socket(station_id)
+    try:
+        check_socket_path(path)
+    except ValueError as error:
+        raise StationUnusable(str(error)) from error
+    return path
+
+
+def power_device(definition: StationDefinition, clock: Clock) -> PowerDevice:
+    """Make the unopened power device of a station.
+
+    Raises:
+        StationUnusable: its driver or settings are wrong, or its times do not fit each other.
+    """
+    if definition.silence_s * 1000 < PERIODS_PER_SILENCE * definition.period_ms:
+        raise StationUnusable(
+            f"silence_s {definition.silence_s:g} must be at least {PERIODS_PER_SILENCE} periods "
+            f"of period_ms {definition.period_ms}"
+        )
+    power = definition.power
+    try:
+        device = make_device(power.driver, power.settings, clock)
+    except (LookupError, ValidationError) as error:
+        raise StationUnusable(f"power.driver {power.driver!r}: {error}") from error
+    if not isinstance(device, PowerDevice):
+        raise StationUnusable(f"power.driver {power.driver!r} makes no device with a power path")
+    return device
+
+
+class _Signals:
+    """Turns the signals that end a process into a request to stop while entered."""
+
+    _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+    def __init__(self) -> None:
+        self.waker = Waker()
+        self.received: signal.Signals | None = None
+
+    def __enter__(self) -> "_Signals":
+        self._before = {number: signal.signal(number, self._receive) for number in self._HANDLED}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
+        self.received = signal.Signals(number)
+        self.waker.wake()
+
+
+class _WakingLoop:
+    """Hands orders to the loop and wakes it, so that a stop does not wait for the next period."""
+
+    def __init__(self, loop: ControlLoop, waker: Waker) -> None:
+        self._loop = loop
+        self._waker = waker
+
+    def submit(self, order: Order) -> "Future[LocalReply]":
+        future = self._loop.submit(order)
+        self._waker.wake()
+        return future
+
+
+class _Process:
+    """Everything of a running station put together."""
+
+    def __init__(
+        self,
+        definition: StationDefinition,
+        device: PowerDevice,
+        journal: Journal,
+        clock: StationClock,
+        signals: _Signals,
+    ) -> None:
+        self._definition = definition
+        self._journal = journal
+        self._clock = clock
+        self._signals = signals
+        self._loop = ControlLoop(definition, device, journal, clock)
+        self._notifier = Notifier()
+
+    def run(self, socket: Path) -> int:
+        loop = self._loop
+        desk = CommandDesk(self._journal, _WakingLoop(loop, self._signals.waker))
+        try:
+            loop.recover()
+            with StationServer(socket, desk, self._journal, lambda: loop.snapshot):
+                self._turn_until_stopped()
+                self._notifier.stopping()
+                loop.shut_down("the station was stopped")
+        except Exception as error:
+            loop.crash(error)
+            _LOGGER.exception("an error ended the station; its output is off")
+            return 1
+        return 0
+
+    def _turn_until_stopped(self) -> None:
+        clock, signals = self._clock, self._signals
+        pacer = Pacer(self._definition.period_ms * 1_000_000, clock.monotonic_ns())
+        announced = ""
+        # A long period must not look to systemd like a loop that hangs.
+        longest_wait_s = (self._notifier.watchdog_s or inf) / 3
+        while signals.received is None:
+            wait_s = pacer.wait_s(clock.monotonic_ns())
+            if wait_s > 0:
+                signals.waker.wait(min(wait_s, longest_wait_s))
+                self._loop.serve_orders()
+                self._notifier.alive()
+                continue
+            pacer.begin(clock.monotonic_ns())
+            self._loop.turn()
+            if pacer.lateness.passes == 1:
+                self._notifier.ready()
+            status = f"{self._loop.snapshot.state} {self._loop.snapshot.reason}".strip()
+            if status != announced:
+                self._notifier.status(status)
+                announced = status
+        late = pacer.lateness
+        _LOGGER.info(
+            "stopping on %s after %d passes, %d periods skipped; "
+            "lateness 99.9 %%: %.1f ms, worst: %.1f ms",
+            signals.received.name,
+            late.passes,
+            late.skipped,
+            late.quantile_us(0.999) / 1000,
+            late.worst_us / 1000,
+        )

@@ -1,0 +1,177 @@
+"""The power path of a station: finds its device again and again, and knows what it was told."""
+
+import logging
+
+from bem.domain.limits import Limits
+from bem.domain.program import Mode as StepMode
+from bem.domain.program import Setpoint
+from bem.runtime.log import Condition
+from bem_drivers.base import (
+    OFF,
+    Channel,
+    Clock,
+    Command,
+    DeviceError,
+    Mode,
+    PowerDevice,
+    Protection,
+    Ratings,
+    Reading,
+)
+
+_LOGGER = logging.getLogger(__name__)
+RETRY_FIRST_S = 1.0
+RETRY_LONGEST_S = 10.0
+
+_MODES = {
+    StepMode.REST: Mode.OFF,
+    StepMode.CC: Mode.CC,
+    StepMode.CV: Mode.CV,
+    StepMode.CP: Mode.CP,
+}
+
+
+def command_of(setpoint: Setpoint) -> Command:
+    """Translate a set point of a program for the driver; a rest switches the output off."""
+    mode = _MODES[setpoint.mode]
+    return OFF if mode is Mode.OFF else Command(mode, setpoint.value)
+
+
+def limits_of(ratings: Ratings) -> Limits:
+    """Get the ratings of a device as limits."""
+    return Limits(
+        voltage_min=ratings.voltage_min,
+        voltage_max=ratings.voltage_max,
+        current_min=ratings.current_min,
+        current_max=ratings.current_max,
+        power_min=ratings.power_min,
+        power_max=ratings.power_max,
+    )
+
+
+class PowerPath:
+    """One device and the control loop's only way to it.
+
+    ``commanded`` is what the device shall be doing. A device that does not answer is let go of
+    (:meth:`lose`) and looked for again with growing pauses; opening it makes it safe.
+    """
+
+    def __init__(self, device: PowerDevice, clock: Clock) -> None:
+        self._device = device
+        self._clock = clock
+        self._absent = Condition(_LOGGER, "the device is lost")
+        self._retry_at_ns = clock.monotonic_ns()
+        self._retry_s = RETRY_FIRST_S
+        self._opened_ns = 0
+        self.is_open = False
+        self.lost_reason = "the device was not found yet"
+        self.commanded = OFF
+        self.title = ""
+        self.channels: tuple[Channel, ...] = ()
+        self.ratings: Ratings | None = None
+
+    def reopen_if_due(self) -> bool:
+        """Look for the device unless it is too soon after the last try; whether it is there."""
+        if self.is_open:
+            return True
+        if self._clock.monotonic_ns() < self._retry_at_ns:
+            return False
+        try:
+            self._device.open()
+        except DeviceError as error:
+            self.lost_reason = str(error)
+            self._absent.begin(error)
+            self._device.close()
+            self._back_off()
+            return False
+        identity = self._device.identity
+        parts = (identity.make, identity.model, identity.serial, identity.firmware)
+        self.title = " ".join(part for part in parts if part)
+        self.channels = self._device.channels
+        self.ratings = self._device.ratings
+        self.commanded = OFF
+        self.is_open = True
+        self._opened_ns = self._clock.monotonic_ns()
+        self._absent.end()
+        return True
+
+    def lose(self, reason: str) -> None:
+        """Let go of a device that does not answer.
+
+        It is looked for again at once, unless it had only just been found.
+        """
+        self._absent.begin(reason)
+        self.lost_reason = reason
+        self.is_open = False
+        self.commanded = OFF
+        self._device.close()
+        now_ns = self._clock.monotonic_ns()
+        if now_ns - self._opened_ns > RETRY_LONGEST_S * 1e9:
+            self._retry_s = RETRY_FIRST_S
+            self._retry_at_ns = now_ns
+        else:
+            self._back_off()
+
+    def _back_off(self) -> None:
+        self._retry_at_ns = self._clock.monotonic_ns() + round(self._retry_s * 1e9)
+        self._retry_s = min(2 * self._retry_s, RETRY_LONGEST_S)
+
+    def read(self) -> Reading:
+        """Get a reading.
+
+        Raises:
+            DeviceError: as the driver says.
+        """
+        return self._device.read()
+
+    def keep_alive(self) -> None:
+        """Feed the device's watchdog.
+
+        Raises:
+            DeviceError: as the driver says.
+        """
+        self._device.keep_alive()
+
+    def protect(self, protection: Protection) -> None:
+        """Have the device hold bounds of its own and watch over us.
+
+        Raises:
+            DeviceError: it does not take them.
+        """
+        held = self._device.protect(protection)
+        self._device.keep_alive()
+        _LOGGER.info("the device holds %s", held)
+
+    def apply(self, setpoint: Setpoint) -> bool:
+        """Hold a set point; whether the device had to be asked because that changes anything.
+
+        Raises:
+            DeviceError: it does not obey.
+        """
+        command = command_of(setpoint)
+        if command == self.commanded:
+            return False
+        self._device.apply(command)
+        self.commanded = command
+        return True
+
+    def make_safe(self) -> bool:
+        """Switch off; whether the device confirmed it. One that does not is let go of.
+
+        Its own watchdog then acts, and it is made safe as soon as it is found again.
+        """
+        if not self.is_open:
+            return False
+        self.commanded = OFF
+        try:
+            self._device.make_safe()
+        except DeviceError as error:
+            _LOGGER.error("the output could not be verified off: %s", error)  # noqa: TRY400 - the driver's sentence says all
+            self.lose(str(error))
+            return False
+        return True
+
+    def close(self) -> None:
+        """Let go of the device for good."""
+        self.is_open = False
+        self._device.close()

@@ -1,0 +1,173 @@
+"""Judges each reading before anything else may use it. Pure: no clock and no device of its own.
+
+A reading that is missing, not finite or too old is a fault and never a value; so is a device that
+does something else than it was told. Everything is judged by level at every reading.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from bem.domain.limits import Limits, violations
+from bem_drivers.base import Command, Mode, Reading
+
+STALE_PERIODS = 3
+STALE_FLOOR_S = 0.5
+"""Voltage and current are stale after 3 periods, but not before 0.5 s."""
+SLOW_STALE_S = 10.0
+"""Further channels are dropped when older than this (s)."""
+WRONG_OUTPUT_READINGS = 2
+"""Readings in a row that must show another output than commanded: a device may need one to say
+what it does since the last command."""
+
+_ESSENTIAL = ("voltage", "current")
+_SETPOINT_SHARE = 0.005
+_SETPOINT_FLOOR = {Mode.CC: 0.01, Mode.CV: 0.01, Mode.CP: 0.2}
+"""How far (A, V, W) a device's own word may be off the command: its resolution, no more."""
+
+
+class Cause(StrEnum):
+    """Why a station stops a run and latches."""
+
+    MISSING = "missing_reading"
+    INVALID = "invalid_reading"
+    STALE = "stale_reading"
+    LIMIT = "limit"
+    DEVICE_FAULT = "device_fault"
+    WRONG_OUTPUT = "wrong_output"
+    DEVICE_LOST = "device_lost"
+    REFUSED = "device_refused"
+    JOURNAL = "journal"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Something that must not be while an experiment runs; ``reason`` is for people."""
+
+    cause: Cause
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A reading after judgement.
+
+    ``values`` holds only what is finite and fresh, with ``power`` (W) where voltage and current
+    are. ``at_ns`` is the instant of the older of these two, ``None`` if one is missing.
+    """
+
+    values: Mapping[str, float]
+    at_ns: int | None
+    active: Command | None
+    faults: tuple[str, ...]
+    troubles: tuple[Trouble, ...]
+
+    @property
+    def output_on(self) -> bool | None:
+        """Whether the device says that power may flow; ``None`` if it says nothing."""
+        return None if self.active is None else self.active.mode is not Mode.OFF
+
+    @property
+    def output_trouble(self) -> Trouble | None:
+        """The trouble that matters even when nothing runs: an output nobody switched on."""
+        for trouble in self.troubles:
+            if trouble.cause is Cause.WRONG_OUTPUT:
+                return trouble
+        return None
+
+
+@dataclass(slots=True)
+class Supervisor:
+    """Judges the readings of one power path.
+
+    ``stale_s``: age (s) beyond which voltage and current are no evidence any more. ``limits``:
+    hard limits of the running experiment, ``None`` when none runs. ``required``: further channels
+    without which these limits cannot be watched.
+    """
+
+    stale_s: float
+    limits: Limits | None = None
+    required: frozenset[str] = frozenset()
+    _differing: int = field(default=0, init=False)
+
+    def watch(self, limits: Limits | None, required: frozenset[str] = frozenset()) -> None:
+        """Begin to hold ``limits``, or none."""
+        self.limits = limits
+        self.required = required
+        self._differing = 0
+
+    def judge(self, reading: Reading, now_ns: int, commanded: Command) -> Judged:
+        """Judge a reading taken just before ``now_ns`` while ``commanded`` should be held."""
+        troubles: list[Trouble] = []
+        values: dict[str, float] = {}
+        for name in (*_ESSENTIAL, *sorted(self.required)):
+            trouble = self._doubt(reading, name, now_ns)
+            if trouble is not None:
+                troubles.append(trouble)
+        for name, measured in reading.values.items():
+            if math.isfinite(measured.value) and measured.age_s(now_ns) <= self._oldest_s(name):
+                values[name] = measured.value
+        at_ns = None
+        if all(name in values for name in _ESSENTIAL):
+            values["power"] = values["voltage"] * values["current"]
+            at_ns = min(reading.values[name].at_ns for name in _ESSENTIAL)
+        if self.limits is not None:
+            beyond = violations(self.limits, values)
+            troubles.extend(Trouble(Cause.LIMIT, str(violation)) for violation in beyond)
+        if reading.faults:
+            said = ", ".join(reading.faults)
+            troubles.append(Trouble(Cause.DEVICE_FAULT, f"the device reports: {said}"))
+        self._differing = self._differing + 1 if differs(commanded, reading.active) else 0
+        if self._differing >= WRONG_OUTPUT_READINGS:
+            troubles.append(Trouble(Cause.WRONG_OUTPUT, _contradiction(commanded, reading.active)))
+        return Judged(values, at_ns, reading.active, reading.faults, tuple(troubles))
+
+    def _oldest_s(self, name: str) -> float:
+        return self.stale_s if name in _ESSENTIAL else SLOW_STALE_S
+
+    def _doubt(self, reading: Reading, name: str, now_ns: int) -> Trouble | None:
+        measured = reading.values.get(name)
+        if measured is None:
+            return Trouble(Cause.MISSING, f"the device gives no {name}")
+        if not math.isfinite(measured.value):
+            return Trouble(Cause.INVALID, f"{name} reads {measured.value}, which is no value")
+        age_s, oldest_s = measured.age_s(now_ns), self._oldest_s(name)
+        if age_s > oldest_s:
+            return Trouble(
+                Cause.STALE, f"{name} is {age_s:.2f} s old, at most {oldest_s:g} s are allowed"
+            )
+        return None
+
+
+def stale_after_s(period_s: float) -> float:
+    """Get the age (s) beyond which voltage and current are stale in a loop of this period (s)."""
+    return max(STALE_PERIODS * period_s, STALE_FLOOR_S)
+
+
+def differs(commanded: Command, active: Command | None) -> bool:
+    """Whether a device does something else than it was told, beyond its resolution."""
+    if active is None or active.mode is not commanded.mode:
+        return True
+    if commanded.mode is Mode.OFF:
+        return False
+    allowed = max(_SETPOINT_FLOOR[commanded.mode], _SETPOINT_SHARE * abs(commanded.setpoint))
+    return abs(active.setpoint - commanded.setpoint) > allowed
+
+
+def _contradiction(commanded: Command, active: Command | None) -> str:
+    if active is None:
+        return f"the device does not say what it does; {_said(commanded)} was commanded"
+    if active.mode is Mode.OFF:
+        return f"output went off by itself; {_said(commanded)} was commanded"
+    if commanded.mode is Mode.OFF:
+        return f"output is on ({_said(active)}) although off was commanded"
+    return f"the device does {_said(active)} although {_said(commanded)} was commanded"
+
+
+def _said(command: Command) -> str:
+    if command.mode is Mode.OFF:
+        return "off"
+    unit = {Mode.CC: "A", Mode.CV: "V", Mode.CP: "W"}[command.mode]
+    return f"{command.mode.upper()} {command.setpoint:g} {unit}"

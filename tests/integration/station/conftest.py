@@ -1,0 +1,213 @@
+"""A station as a real process with the virtual device."""
+
+import contextlib
+import json
+import signal
+import sqlite3
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bem.domain.limits import Limits
+from bem.domain.program import (
+    Compare,
+    End,
+    Mode,
+    Program,
+    Quantity,
+    Setpoint,
+    StepOp,
+)
+from bem.runtime.local import LocalReply, LocalRequest, StationClient, StationUnreachable
+from bem.runtime.settings import Settings
+
+_MAIN = """
+import sys, pathlib
+from bem.runtime.log import set_up_logging
+from bem.runtime.settings import load_settings
+from bem.station.main import make_safe, run
+settings = load_settings(pathlib.Path(sys.argv[1]))
+if sys.argv[2] == "breakable":
+    from bem_drivers.virtual import VirtualDevice as Device
+    read, safe = Device.read, Device.make_safe
+    def breakable(self):
+        if (pathlib.Path(sys.argv[1]).parent / "break").exists():
+            1 / 0
+        return read(self)
+    def told(self):
+        safe(self)
+        print("the virtual device is", self._active.mode, file=sys.stderr)
+    Device.read, Device.make_safe = breakable, told
+set_up_logging(settings.logging)
+sys.exit({"safe": make_safe}.get(sys.argv[2], run)(settings, "one"))
+"""
+
+
+class StationProcess:
+    """One station, started and ended as systemd would."""
+
+    def __init__(self, folder: Path, **definition: Any) -> None:  # noqa: ANN401 - raw YAML
+        self.file = folder / "bem.yaml"
+        self.settings = Settings(data_dir=folder / "data", runtime_dir=folder / "run")
+        self.file.write_text(
+            yaml.safe_dump({"data_dir": str(folder / "data"), "runtime_dir": str(folder / "run")})
+        )
+        self.settings.station_files.mkdir(parents=True)
+        self.settings.station_file("one").write_text(
+            yaml.safe_dump(
+                {"id": "one", "name": "One", "power": {"driver": "virtual"}} | definition
+            )
+        )
+        self.errors = folder / "errors.txt"
+        self.socket = self.settings.station_socket("one")
+        self.experiment = uuid.uuid4()
+        self.process: subprocess.Popen[bytes] | None = None
+        self._client = StationClient(self.socket)
+
+    def spawn(self, what: str = "run") -> subprocess.Popen[bytes]:
+        with self.errors.open("ab") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-c", _MAIN, str(self.file), what], stderr=errors
+            )
+
+    def boot(self, what: str = "run") -> None:
+        self.process = self.spawn(what)
+
+    def ready(self) -> bool:
+        with contextlib.suppress(StationUnreachable):
+            return bool(self.state() != "lost")
+        return False
+
+    def end(self, number: signal.Signals) -> int:
+        assert self.process is not None
+        self._client.close()
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+    def ask(self, request: str, **more: Any) -> LocalReply:  # noqa: ANN401 - of a request
+        return self._client.ask(LocalRequest.model_validate({"request": request, **more}))
+
+    def state(self) -> str:
+        return str(self.ask("live").body["state"])
+
+    def command(
+        self,
+        action: str,
+        command: uuid.UUID | None = None,
+        **arguments: Any,  # noqa: ANN401 - of a request
+    ) -> LocalReply:
+        return self.ask("command", id=command or uuid.uuid4(), action=action, arguments=arguments)
+
+    def start(self, program: Program, command: uuid.UUID | None = None) -> LocalReply:
+        return self.command(
+            "start",
+            command,
+            experiment=str(self.experiment),
+            name="a run",
+            program=json.loads(program.model_dump_json()),
+        )
+
+    def rows(self, sql: str) -> list[Any]:
+        database = sqlite3.connect(self.settings.journal_file("one"))
+        try:
+            return database.execute(sql).fetchall()
+        finally:
+            database.close()
+
+
+@pytest.fixture
+def make_station(
+    tmp_path: Path, wait_until: Callable[..., None]
+) -> Iterator[Callable[..., StationProcess]]:
+    made: list[StationProcess] = []
+
+    def make(**definition: Any) -> StationProcess:  # noqa: ANN401 - raw YAML
+        station = StationProcess(tmp_path, **definition)
+        made.append(station)
+        station.boot()
+        wait_until(station.ready, "the station", timeout_s=30)
+        return station
+
+    yield make
+    for station in made:
+        station._client.close()
+        if station.process is not None and station.process.poll() is None:
+            station.process.kill()
+            station.process.wait(10)
+
+
+@pytest.fixture
+def charging() -> Program:
+    """Charge a cell at 1 A for an hour."""
+    return Program(
+        name="charge",
+        operations=(
+            StepOp(
+                number=1,
+                title="Charge at 1 A for 1 h",
+                setpoint=Setpoint(mode=Mode.CC, value=1.0),
+                ends=(End(quantity=Quantity.DURATION, compare=Compare.AT_LEAST, threshold=3600),),
+            ),
+        ),
+        operating=Limits(voltage_min=2.5, voltage_max=4.2, current_min=-3, current_max=3),
+    )
+
+
+class EpcOnTheBench:
+    """A simulated EPC in its own process, and its ledger of what truly happened."""
+
+    def __init__(self, folder: Path) -> None:
+        self.link = folder / "epc"
+        self._ledger = folder / "ledger.jsonl"
+        self.process = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "bem_drivers.epc.simulator_process",
+                "--link",
+                str(self.link),
+                "--ledger",
+                str(self._ledger),
+            ],
+            stdout=subprocess.DEVNULL,
+        )
+
+    def facts(self, kind: str) -> list[dict[str, Any]]:
+        lines = self._ledger.read_text().splitlines() if self._ledger.exists() else []
+        facts = [json.loads(line) for line in lines]
+        return [fact for fact in facts if fact["kind"] == kind]
+
+    def output_on(self) -> bool:
+        changes = self.facts("output")
+        return bool(changes and changes[-1]["on"])
+
+    def off_after_s(self, since_ns: int) -> float:
+        """Get how long (s) after an instant the output went off."""
+        fact = self.facts("output")[-1]
+        assert fact["on"] is False
+        return float(fact["t_ns"] - since_ns) / 1e9
+
+
+@pytest.fixture
+def epc(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[EpcOnTheBench]:
+    bench = EpcOnTheBench(tmp_path)
+    try:
+        wait_until(bench.link.exists, "the simulator", timeout_s=30)
+        yield bench
+    finally:
+        bench.process.send_signal(signal.SIGCONT)
+        bench.process.terminate()
+        bench.process.wait(10)
+
+
+@pytest.fixture
+def epc_station(make_station: Callable[..., StationProcess], epc: EpcOnTheBench) -> StationProcess:
+    """A station whose power path is the simulated EPC behind an SLCAN adapter."""
+    bus = {"interface": "slcan", "channel": str(epc.link)}
+    return make_station(power={"driver": "epc", "settings": {"bus": bus}})
