@@ -26,7 +26,6 @@ from bem.domain.program import (
     Compare,
     End,
     LoopOp,
-    Mode,
     Program,
     Quantity,
     Setpoint,

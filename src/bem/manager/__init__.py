@@ -1,0 +1,1 @@
+"""The master-node manager: the only one that decides what runs, and that takes data in."""

@@ -10,10 +10,16 @@ VERSION: Literal[1] = 1
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """Node and station ids: lower-case letters, digits and hyphens, as in host names."""
 
+_FIRST_YEAR = 1970
+_LAST_YEAR = 9000
+
 
 def _in_utc(instant: datetime) -> datetime:
     if instant.tzinfo is None:
         raise ValueError("an instant needs its offset from UTC")
+    if not _FIRST_YEAR <= instant.year <= _LAST_YEAR:
+        # Outside, converting or storing it may overflow.
+        raise ValueError(f"year {instant.year} is not between {_FIRST_YEAR} and {_LAST_YEAR}")
     return instant.astimezone(UTC)
 
 

@@ -15,7 +15,8 @@ class CommandOrder(Message):
     ``start`` takes ``experiment`` (UUID), ``name`` and ``program`` (:mod:`bem.domain.program`);
     ``stop`` takes ``experiment``; ``acknowledge`` takes nothing.
     A node neither executes after ``expires_at`` nor executes an ``id`` twice; asked again, it
-    repeats its answer.
+    repeats its answer. Both instants are by the node's clock, which the manager knows from the
+    node's status: a small computer without a clock of its own may be far off after power-up.
     """
 
     type: Literal["command"] = "command"

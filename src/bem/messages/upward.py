@@ -1,15 +1,44 @@
 """Messages from a node to the server."""
 
+import math
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from bem.messages.base import Instant, Message, Slug
 
 MAX_BATCH = 5000
 """Most rows of one batch; nodes send up to 500."""
+MAX_DEPTH = 20
+"""Deepest nesting of an event's data."""
+
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""What a signed 64-bit column holds."""
+Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
+"""What an unsigned 32-bit column holds on every database."""
+
+
+def _storable(data: dict[str, Any]) -> dict[str, Any]:
+    """Refuse what JSON or a database column cannot hold, at any depth."""
+    pending: list[tuple[object, int]] = [(data, 1)]
+    while pending:
+        value, depth = pending.pop()
+        if depth > MAX_DEPTH:
+            raise ValueError(f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"{value} is no finite number")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise ValueError("an integer has more than 64 bits")
+        if isinstance(value, dict):
+            pending.extend((item, depth + 1) for item in value.values())
+        elif isinstance(value, list):
+            pending.extend((item, depth + 1) for item in value)
+    return data
+
+
+Data = Annotated[dict[str, Any], AfterValidator(_storable)]
 
 
 class StationChannel(Message):
@@ -26,7 +55,8 @@ class StationReport(Message):
     ``state``: ``down`` (its process does not answer), ``lost`` (its device does not answer),
     ``idle``, ``running``, ``fault`` (latched: output off until a person acknowledges).
     ``reason`` says why it is down, lost or in fault. ``experiment`` is the one running.
-    Ratings in V, A, W.
+    ``unsent`` counts the rows (samples and events) of its journal that the server has not
+    acknowledged. Ratings in V, A, W.
     """
 
     id: Slug
@@ -42,15 +72,17 @@ class StationReport(Message):
     current_max: float | None = None
     power_min: float | None = None
     power_max: float | None = None
-    period_ms: int = Field(ge=1)
+    period_ms: int = Field(ge=1, le=86_400_000)
     time_scale: float = Field(default=1.0, gt=0)
+    unsent: Count = 0
 
 
 class NodeStatus(Message):
     """Registration and heartbeat in one: all that the manager needs to know of a node.
 
     ``session`` changes with every start of the agent. ``sent_at`` is the node's clock, from which
-    the manager sees how far it is off.
+    the manager sees how far it is off. ``unsent_samples`` counts the samples that the server has
+    not acknowledged.
     """
 
     type: Literal["node_status"] = "node_status"
@@ -59,7 +91,7 @@ class NodeStatus(Message):
     version: str = Field(max_length=64)
     hostname: str = Field(max_length=255)
     stations: tuple[StationReport, ...] = ()
-    unsent_samples: int = Field(default=0, ge=0)
+    unsent_samples: Count = 0
 
 
 class NodeGone(Message):
@@ -104,9 +136,9 @@ class SampleColumns(Message):
     where a channel gave no reading.
     """
 
-    elapsed_us: tuple[int, ...]
-    step: tuple[int, ...]
-    cycle: tuple[int, ...]
+    elapsed_us: tuple[Count, ...]
+    step: tuple[Number, ...]
+    cycle: tuple[Number, ...]
     voltage: tuple[float, ...]
     current: tuple[float, ...]
     power: tuple[float, ...]
@@ -122,7 +154,7 @@ class SampleBatch(Message):
 
     type: Literal["samples"] = "samples"
     experiment: UUID
-    first_seq: int = Field(ge=0)
+    first_seq: Count
     columns: SampleColumns
 
     @model_validator(mode="after")
@@ -147,12 +179,12 @@ class EventRow(Message):
     Kinds and their data are those of :mod:`bem.domain.happenings`.
     """
 
-    elapsed_us: int = Field(ge=0)
+    elapsed_us: Count
     at: Instant
     kind: str = Field(max_length=32, pattern=r"^[a-z][a-z_]*$")
     severity: Literal["info", "warning", "error"] = "info"
     message: str = Field(max_length=1000)
-    data: dict[str, Any] = Field(default_factory=dict)
+    data: Data = Field(default_factory=dict)
 
 
 class EventBatch(Message):
@@ -160,7 +192,7 @@ class EventBatch(Message):
 
     type: Literal["events"] = "events"
     experiment: UUID
-    first_seq: int = Field(ge=0)
+    first_seq: Count
     rows: tuple[EventRow, ...] = Field(min_length=1, max_length=MAX_BATCH)
 
 

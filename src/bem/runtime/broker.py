@@ -21,7 +21,9 @@ from bem.runtime.settings import BrokerSettings, read_secret
 
 _LOGGER = logging.getLogger(__name__)
 _RECONNECT_MIN_S = 1
-_RECONNECT_MAX_S = 15
+_RECONNECT_MAX_S = 5
+_MAX_UNSENT = 2000
+"""Messages that wait for a slow broker; above, publishing is refused instead of filling memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class BrokerLink:
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._received
         self._client.reconnect_delay_set(_RECONNECT_MIN_S, _RECONNECT_MAX_S)
+        self._client.max_queued_messages_set(_MAX_UNSENT)
         if settings.user is not None:
             password = read_secret(settings.password_file, "broker.password_file")
             self._client.username_pw_set(settings.user, password.get_secret_value())
@@ -133,4 +136,4 @@ class BrokerLink:
             self._away.begin(reason)
 
     def _received(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
-        self._on_message(message.topic, message.payload)
+        self._on_message(message.topic, bytes(message.payload))

@@ -1,0 +1,239 @@
+"""The queue and the commands: what runs next, what is under way, and how it ended.
+
+Each call looks at the records alone, so that a manager that starts anew goes on where the last
+one ended. Nothing that happens to one experiment touches the others in the queue.
+"""
+
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q
+
+from bem.lab.models import Command, Experiment, Intake, Station
+
+AGAIN_AFTER = timedelta(seconds=10)
+AGAIN_AT_MOST = timedelta(seconds=60)
+"""A start that was refused for a passing cause is tried again after 10, 20, 40, 60, 60 … s."""
+EXPIRY_GRACE = timedelta(seconds=2)
+"""The node's own word on a command that was sent comes first; only then it counts as lost."""
+
+Outcome = Literal["done", "refused", "expired"]
+_FAILED = (Command.Status.REFUSED, Command.Status.EXPIRED)
+_REASON = 1000
+
+
+def start_next(now: datetime, life: timedelta) -> list[Command]:
+    """Begin the oldest queued experiment of every station that is free to take it.
+
+    Free: present, its node online, idle, nothing starting or running there, no command open.
+
+    Args:
+        now: The present instant.
+        life: How long the order to start may take to reach the station.
+    """
+    queued = Experiment.objects.filter(station=OuterRef("pk"), status=Experiment.Status.QUEUED)
+    active = Experiment.objects.filter(station=OuterRef("pk"), status__in=Experiment.ACTIVE)
+    underway = Command.objects.filter(station=OuterRef("pk"), status__in=Command.OPEN)
+    stations = Station.objects.filter(
+        Exists(queued),
+        ~Exists(active),
+        ~Exists(underway),
+        present=True,
+        node__online=True,
+        state=Station.State.IDLE,
+    )
+    started = [_start_at(station, now, life) for station in stations]
+    return [command for command in started if command is not None]
+
+
+def due_commands(now: datetime) -> list[Command]:
+    """List the open commands to nodes that are online, oldest first."""
+    return list(
+        Command.objects.filter(
+            status__in=Command.OPEN, station__node__online=True, expires_at__gt=now
+        )
+        .select_related("station__node", "issued_by")
+        .order_by("issued_at", "id")
+    )
+
+
+def arguments_of(command: Command) -> dict[str, Any]:
+    """Get the arguments as the station wants them; a start carries the experiment's program."""
+    if command.action != Command.Action.START or command.experiment is None:
+        return dict(command.arguments)
+    experiment = command.experiment
+    return {
+        "experiment": str(experiment.uuid),
+        "name": experiment.name,
+        "program": experiment.program,
+    }
+
+
+def set_sent(command: UUID, now: datetime) -> None:
+    """Note that a command has gone out."""
+    Command.objects.filter(id=command, status=Command.Status.PENDING).update(
+        status=Command.Status.SENT, sent_at=now
+    )
+
+
+def take_answer(
+    node: str, command: UUID, outcome: Outcome, reason: str, *, retry: bool, now: datetime
+) -> bool:
+    """Take the answer of a node to a command; ``False`` if it is not its to answer, or was.
+
+    The first final answer counts.
+    """
+    with transaction.atomic():
+        kept = (
+            Command.objects.select_for_update()
+            .filter(id=command, station__node_id=node, status__in=Command.OPEN)
+            .first()
+        )
+        if kept is None:
+            return False
+        _settle(kept, Command.Status(outcome), reason, retry=retry, now=now)
+        return True
+
+
+def expire(now: datetime) -> int:
+    """Close the commands whose time is over without an answer; returns how many."""
+    late = Command.objects.filter(
+        Q(status=Command.Status.PENDING, expires_at__lte=now)
+        | Q(status=Command.Status.SENT, expires_at__lte=now - EXPIRY_GRACE)
+    ).values_list("id", flat=True)
+    closed = 0
+    for command in list(late):
+        with transaction.atomic():
+            kept = (
+                Command.objects.select_for_update()
+                .filter(id=command, status__in=Command.OPEN)
+                .first()
+            )
+            if kept is not None:
+                reason = (
+                    "the node was not there to take it"
+                    if kept.status == Command.Status.PENDING
+                    else "no answer came in time"
+                )
+                _settle(kept, Command.Status.EXPIRED, reason, retry=True, now=now)
+                closed += 1
+    return closed
+
+
+def take_running(running: Collection[tuple[str, str, UUID]]) -> int:
+    """Set to running what stations say they run, though it is still waiting here.
+
+    Args:
+        running: Node, station and experiment of each report.
+    """
+    changed = 0
+    for node, station, experiment in running:
+        changed += Experiment.objects.filter(
+            uuid=experiment,
+            station__node_id=node,
+            station__slug=station,
+            status__in=(Experiment.Status.QUEUED, Experiment.Status.STARTING),
+        ).update(status=Experiment.Status.RUNNING, status_reason="")
+    return changed
+
+
+def without_station() -> Sequence[tuple[int, str, str]]:
+    """List the experiments under way that their stations do not run, with node and station.
+
+    Only stations count that can say so: node online, process up, no command open. Whether their
+    data is merely late is the caller's to know.
+    """
+    underway = Command.objects.filter(station=OuterRef("station"), status__in=Command.OPEN)
+    return list(
+        Experiment.objects.filter(
+            ~Exists(underway),
+            status__in=Experiment.ACTIVE,
+            station__node__online=True,
+            station__present=True,
+            station__running_experiment=None,
+            station__state__in=(Station.State.IDLE, Station.State.LOST, Station.State.FAULT),
+        ).values_list("pk", "station__node_id", "station__slug")
+    )
+
+
+def interrupt(experiment: int, reason: str, now: datetime) -> bool:
+    """End an experiment whose own record of its end is lost."""
+    return (
+        Experiment.objects.filter(pk=experiment, status__in=Experiment.ACTIVE).update(
+            status=Experiment.Status.INTERRUPTED, status_reason=reason[:_REASON], ended_at=now
+        )
+        > 0
+    )
+
+
+def _start_at(station: Station, now: datetime, life: timedelta) -> Command | None:
+    with transaction.atomic():
+        experiment = (
+            Experiment.objects.select_for_update()
+            .defer("program", "profile_text")
+            .filter(station=station, status=Experiment.Status.QUEUED)
+            .order_by("id")
+            .first()
+        )
+        if experiment is None or _waits(experiment, now):
+            return None
+        experiment.status = Experiment.Status.STARTING
+        experiment.save(update_fields=["status"])
+        return Command.objects.create(
+            station=station,
+            experiment=experiment,
+            action=Command.Action.START,
+            arguments={"experiment": str(experiment.uuid), "name": experiment.name},
+            expires_at=now + life,
+        )
+
+
+def _waits(experiment: Experiment, now: datetime) -> bool:
+    """Whether the last attempt to start is too short ago to try again."""
+    failed = list(
+        Command.objects.filter(
+            experiment=experiment, action=Command.Action.START, status__in=_FAILED
+        )
+        .order_by("-answered_at")
+        .values_list("answered_at", flat=True)[:4]
+    )
+    if not failed or failed[0] is None:
+        return False
+    pause = min(AGAIN_AFTER * 2 ** (len(failed) - 1), AGAIN_AT_MOST)
+    return bool(now < failed[0] + pause)
+
+
+def _settle(
+    command: Command, status: Command.Status, reason: str, *, retry: bool, now: datetime
+) -> None:
+    command.status = status
+    command.reason = reason[:_REASON]
+    command.answered_at = now
+    command.save(update_fields=["status", "reason", "answered_at"])
+    if command.action != Command.Action.START or command.experiment_id is None:
+        return
+    if status == Command.Status.DONE:
+        # The run's own first event makes it running, with the instant of its start.
+        return
+    passing = retry or status == Command.Status.EXPIRED or _has_run(command.experiment_id)
+    starting = Experiment.objects.filter(
+        pk=command.experiment_id, status=Experiment.Status.STARTING
+    )
+    if passing:
+        starting.update(
+            status=Experiment.Status.QUEUED, status_reason=f"not started: {reason}"[:_REASON]
+        )
+    else:
+        starting.update(
+            status=Experiment.Status.FAILED,
+            status_reason=f"not started: {reason}"[:_REASON],
+            ended_at=now,
+        )
+
+
+def _has_run(experiment: int) -> bool:
+    """Whether events of the run are here: then they say how it ended, not a refused command."""
+    return Intake.objects.filter(experiment_id=experiment, next_event__gt=0).exists()
