@@ -83,7 +83,7 @@ class EpcDriver(PowerDevice):
     )
 
     def __init__(self, settings: EpcSettings, clock: Clock, link: FrameLink | None = None) -> None:
-        self.identity = Identity(make="EPC", model="EPC")
+        self.identity = Identity(make="Wattrex", model="EPC")
         self.channels = _ELECTRIC_CHANNELS
         self._settings = settings
         self._clock = clock
@@ -276,7 +276,7 @@ class EpcDriver(PowerDevice):
                 f"the settings name {settings.serial_number}"
             )
         self.identity = Identity(
-            make="EPC",
+            make="Wattrex",
             model=f"EPC rev. {chr(ord('A') + info.hardware_revision)}",
             serial=str(info.serial_number),
             firmware=str(info.firmware),

@@ -66,8 +66,11 @@ class End(_Frozen):
     threshold: float
 
     def __str__(self) -> str:
-        unit = {"duration": "s", "voltage": "V", "current": "A", "capacity": "Ah"}
-        return f"{self.quantity} {self.compare} {self.threshold:g} {unit[self.quantity]}"
+        if self.quantity is Quantity.DURATION:
+            return f"after {self.threshold:.10g} s"
+        unit = {"voltage": "V", "current": "A", "capacity": "Ah"}[self.quantity]
+        side = "at or above" if self.compare is Compare.AT_LEAST else "at or below"
+        return f"{self.quantity} {side} {self.threshold:.10g} {unit}"
 
 
 class RecordRule(_Frozen):

@@ -12,6 +12,7 @@ from bem_drivers.base import (
     Clock,
     Command,
     DeviceError,
+    Identity,
     Mode,
     PowerDevice,
     Protection,
@@ -84,9 +85,7 @@ class PowerPath:
             self._device.close()
             self._back_off()
             return False
-        identity = self._device.identity
-        parts = (identity.make, identity.model, identity.serial, identity.firmware)
-        self.title = " ".join(part for part in parts if part)
+        self.title = _title(self._device.identity)
         self.channels = self._device.channels
         self.ratings = self._device.ratings
         self.commanded = OFF
@@ -175,3 +174,13 @@ class PowerPath:
         """Let go of the device for good."""
         self.is_open = False
         self._device.close()
+
+
+def _title(identity: Identity) -> str:
+    """Name a device for people, with what it tells of itself."""
+    title = f"{identity.make} {identity.model}".strip()
+    if identity.serial:
+        title += f", serial number {identity.serial}"
+    if identity.firmware:
+        title += f", firmware {identity.firmware}"
+    return title

@@ -135,7 +135,7 @@ def test_the_first_of_several_ends_is_named() -> None:
     _, events = feed(program, [*steady(3), Reading(4 * S, 4.25, 1.0)])
     ended = events[-1]
     assert isinstance(ended, StepEnded)
-    assert (ended.end, ended.value) == ("voltage >= 4.2 V", 4.25)
+    assert (ended.end, ended.value) == ("voltage at or above 4.2 V", 4.25)
     assert (ended.voltage, ended.current, ended.cycle) == (4.25, 1.0, 1)
 
 
