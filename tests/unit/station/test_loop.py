@@ -32,7 +32,7 @@ def test_an_idle_station_shows_what_it_measures(bench: Bench) -> None:
     assert live.output_on is False
     assert live.measured_at == bench.clock.utc_now().isoformat(timespec="microseconds")
     description = bench.loop.snapshot.description()
-    assert description.device == "Test Bench 7 1.0"
+    assert description.device == "Test Bench, serial number 7, firmware 1.0"
     assert [channel.name for channel in description.channels] == ["temperature_body"]
     assert description.current_min == -15.0
 

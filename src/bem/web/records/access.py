@@ -1,0 +1,43 @@
+"""Who may open which page: everybody with a role looks, operators write.
+
+That there is a user at all is the business of the middleware.
+"""
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.views import View
+
+from bem.lab.rights import Role, require, role_of
+
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class RolePage(View):
+    """A page that needs a role.
+
+    ``reads`` for looking, ``writes`` for everything else. A page that only serves to write, such
+    as a form, needs the same for both.
+    """
+
+    reads = Role.VIEWER
+    writes = Role.OPERATOR
+
+    def dispatch(self, request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
+        """Check the role before anything else happens.
+
+        Raises:
+            PermissionDenied: the user's role is too weak.
+        """
+        require(request.user, self.reads if request.method in READING else self.writes)
+        return super().dispatch(request, *args, **kwargs)
+
+    @property
+    def may_write(self) -> bool:
+        """Whether to offer what changes records."""
+        return role_of(self.request.user) >= self.writes
+
+
+class WritePage(RolePage):
+    """A page of no use to those who may not write."""
+
+    reads = Role.OPERATOR

@@ -1,0 +1,29 @@
+"""Addresses of the record pages."""
+
+from django.urls import path
+
+from bem.web.records import batteries, experiments, profiles
+
+app_name = "records"
+urlpatterns = [
+    path("batteries/", batteries.BatteryList.as_view(), name="battery-list"),
+    path("batteries/add/", batteries.BatteryAdd.as_view(), name="battery-add"),
+    path("batteries/<int:pk>/", batteries.BatteryPage.as_view(), name="battery"),
+    path("batteries/<int:pk>/edit/", batteries.BatteryEdit.as_view(), name="battery-edit"),
+    path("batteries/<int:pk>/retire/", batteries.BatteryRetire.as_view(), name="battery-retire"),
+    path("batteries/<int:pk>/restore/", batteries.BatteryRestore.as_view(), name="battery-restore"),
+    path("profiles/", profiles.ProfileList.as_view(), name="profile-list"),
+    path("profiles/add/", profiles.ProfileAdd.as_view(), name="profile-add"),
+    path("profiles/check/", profiles.ProfileCheck.as_view(), name="profile-check"),
+    path("profiles/<int:pk>/", profiles.ProfilePage.as_view(), name="profile"),
+    path("profiles/<int:pk>/edit/", profiles.ProfileEdit.as_view(), name="profile-edit"),
+    path("profiles/<int:pk>/retire/", profiles.ProfileRetire.as_view(), name="profile-retire"),
+    path("profiles/<int:pk>/restore/", profiles.ProfileRestore.as_view(), name="profile-restore"),
+    path("experiments/", experiments.ExperimentList.as_view(), name="experiment-list"),
+    path("experiments/add/", experiments.ExperimentAdd.as_view(), name="experiment-add"),
+    path(
+        "experiments/<int:pk>/cancel/",
+        experiments.ExperimentCancel.as_view(),
+        name="experiment-cancel",
+    ),
+]
