@@ -19,12 +19,15 @@ import yaml
 _FOLDER = Path(tempfile.mkdtemp(prefix="bem-test-"))
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 (_FOLDER / "secret_key").write_text(secrets.token_urlsafe(50))
+_DATABASE = os.environ.get("BEM_TEST_DATABASE")
+"""A YAML file with the settings of another database than SQLite; tests/integration/server."""
 (_FOLDER / "bem.yaml").write_text(
     yaml.safe_dump(
         {
             "data_dir": str(_FOLDER / "data"),
             "runtime_dir": str(_FOLDER / "run"),
             "web": {"secret_key_file": str(_FOLDER / "secret_key")},
+            "database": yaml.safe_load(Path(_DATABASE).read_text()) if _DATABASE else {},
         }
     )
 )

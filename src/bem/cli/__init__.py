@@ -1,5 +1,5 @@
 """The ``bem`` command."""
 
+from bem.cli.command import main
 
-def main() -> None:
-    """Run the command line."""
+__all__ = ["main"]

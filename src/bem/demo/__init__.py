@@ -1,0 +1,1 @@
+"""The embedded default: all of a small laboratory on one computer, without root or hardware."""

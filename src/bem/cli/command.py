@@ -1,0 +1,181 @@
+"""The commands and their options. Each command imports what it needs when it runs, so that a
+station never loads Django nor a node agent a web server.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from bem import __version__
+from bem.runtime.log import set_up_logging
+from bem.runtime.settings import ENVIRONMENT_VARIABLE, Settings, SettingsError, load_settings
+
+EXIT_REFUSED = 2
+"""Exit code for settings or input that cannot be used; another start would not help."""
+
+ROLES = ("viewer", "operator", "supervisor", "admin")
+
+_EXTRAS = {
+    "station": "drivers",
+    "node": "node",
+    "manager": "server",
+    "web": "server",
+    "broker": "demo",
+    "migrate": "server",
+    "user": "server",
+    "demo": "demo",
+}
+"""What to install for each command."""
+
+Action: TypeAlias = Callable[[Settings, argparse.Namespace], int]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code: 0 well, 2 bad settings or input, else it failed."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except SettingsError as error:
+        sys.stderr.write(f"bem: {error}\n")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] in ("bem", "bem_drivers"):
+            raise
+        sys.stderr.write(
+            f"bem: this machine lacks the Python package {error.name}: install "
+            f"battery-experiments-manager[{_EXTRAS[arguments.command]}]\n"
+        )
+    return EXIT_REFUSED
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    if arguments.command == "demo":
+        # Makes its own settings, before any process can read them.
+        from bem.demo.command import run
+
+        return run(arguments)
+    if arguments.config is not None:
+        # Django reads the settings a second time, by itself.
+        os.environ[ENVIRONMENT_VARIABLE] = str(arguments.config)
+    settings = load_settings()
+    set_up_logging(settings.logging)
+    action: Action = arguments.action
+    return action(settings, arguments)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="bem",
+        description="Battery Experiments Manager.",
+        epilog=f"Settings come from --config, else the file in {ENVIRONMENT_VARIABLE}, "
+        "else /etc/bem/bem.yaml.",
+    )
+    parser.add_argument("--version", action="version", version=f"bem {__version__}")
+    parser.add_argument("--config", type=Path, metavar="FILE", help="settings of this machine")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(
+        name: str, action: Action, text: str, into: "argparse._SubParsersAction[_P]" = commands
+    ) -> argparse.ArgumentParser:
+        command = into.add_parser(name, help=text, description=text)
+        command.set_defaults(action=action)
+        return command
+
+    station = add("station", _station, "run one station: its devices, its experiment, its journal")
+    station.add_argument("id", help="the station's id: the name of its file, without .yaml")
+    station.add_argument(
+        "--make-safe",
+        action="store_true",
+        help="only switch its output off and verify it, after its process has gone",
+    )
+    add("node", _node, "run the agent of this node")
+    add("manager", _manager, "run the master-node manager")
+    add("web", _web, "serve the web application")
+    add("broker", _broker, "run the embedded MQTT broker (for one computer only)")
+    add("migrate", _migrate, "bring the database's tables up to date")
+    users = commands.add_parser("user", help="the people who may sign in")
+    user_commands = users.add_subparsers(dest="user_command", required=True, metavar="COMMAND")
+    user = add("add", _add_user, "let somebody sign in", user_commands)
+    user.add_argument("name")
+    user.add_argument("--role", choices=ROLES, required=True)
+    user.add_argument(
+        "--password-file", type=Path, metavar="FILE", help="file with the password; else it asks"
+    )
+    _add_demo(commands)
+    return parser
+
+
+_P: TypeAlias = argparse.ArgumentParser
+
+
+def _add_demo(commands: "argparse._SubParsersAction[_P]") -> None:
+    text = "run a whole laboratory with simulated batteries on this computer"
+    demo = commands.add_parser("demo", help=text, description=text)
+    demo.add_argument(
+        "--check",
+        action="store_true",
+        help="do the whole main job without a person, say what was measured, and end",
+    )
+    demo.add_argument(
+        "--speed",
+        type=float,
+        metavar="N",
+        help="let time pass N times as fast at every station "
+        "(default: converters in real time, the virtual station 60 times)",
+    )
+    demo.add_argument("--port", type=int, metavar="N", help="port of the web pages (default 8869)")
+    demo.add_argument(
+        "--data",
+        type=Path,
+        metavar="DIR",
+        help="folder to keep everything in (default .demo; with --check a temporary one)",
+    )
+    demo.add_argument(
+        "--ledger",
+        action="store_true",
+        help="let the simulated converters write down what they were asked, in DIR/ledger",
+    )
+
+
+def _station(settings: Settings, arguments: argparse.Namespace) -> int:
+    from bem.station.main import make_safe, run
+
+    return (make_safe if arguments.make_safe else run)(settings, arguments.id)
+
+
+def _node(settings: Settings, _arguments: argparse.Namespace) -> int:
+    from bem.node.main import run
+
+    return run(settings)
+
+
+def _manager(settings: Settings, _arguments: argparse.Namespace) -> int:
+    from bem.manager.main import run
+
+    return run(settings)
+
+
+def _web(settings: Settings, _arguments: argparse.Namespace) -> int:
+    from bem.web.server import run
+
+    return run(settings)
+
+
+def _broker(settings: Settings, _arguments: argparse.Namespace) -> int:
+    from bem.demo.broker import run
+
+    return run(settings)
+
+
+def _migrate(_settings: Settings, _arguments: argparse.Namespace) -> int:
+    from bem.cli.records import migrate
+
+    return migrate()
+
+
+def _add_user(_settings: Settings, arguments: argparse.Namespace) -> int:
+    from bem.cli.records import add_user
+
+    return add_user(arguments.name, arguments.role, arguments.password_file)

@@ -1,0 +1,175 @@
+"""A whole demo to do things to, and a person who runs an experiment on it."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from bem.demo.ledger import Ledger
+from bem.demo.machine import SIGN_IN, free_port
+from bem.demo.places import Places, open_places
+from bem.demo.supervision import running_processes
+from bem.demo.visitor import Visitor
+from bem.runtime.settings import load_settings
+
+STATIONS = ("epc-1", "epc-2", "virtual-1")
+BATTERY = {
+    "technology": "lithium",
+    "name": "Cell",
+    "cells": "1",
+    "voltage_min": "2.5",
+    "voltage_max": "4.25",
+    "current_min": "-5",
+    "current_max": "5",
+    "capacity": "2.5",
+    "chemistry": "nmc",
+}
+PROCESSES = ("broker", "manager", "node", "simulator-epc-1", "simulator-epc-2", "web")
+
+
+@dataclass
+class Demo:
+    """A demo in a process of its own, which can be started again on the same data."""
+
+    places: Places
+    options: tuple[str, ...] = ()
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where its pages are."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def said(self) -> str:
+        """All that it has written to its terminal."""
+        return (self.places.data / "terminal").read_text()
+
+    @property
+    def password(self) -> str:
+        """The password that it made for its sign-in."""
+        return self.places.secret("demo_password").read_text()
+
+    def start(self) -> None:
+        """Start it; :meth:`is_up` tells when it is there."""
+        command = [sys.executable, "-m", "bem.cli", "demo", "--data", str(self.places.data)]
+        with (self.places.data / "terminal").open("wb") as terminal:
+            self.process = subprocess.Popen(
+                [*command, "--port", str(self.port), *self.options],
+                stdin=subprocess.DEVNULL,
+                stdout=terminal,
+                stderr=terminal,
+                start_new_session=True,
+            )
+
+    def is_up(self) -> bool:
+        """Whether it has said where its pages are, and all its stations run."""
+        assert self.process is not None
+        if self.process.poll() is not None:
+            pytest.fail(f"the demo ended with {self.process.returncode}:\n{self.said}")
+        return self.address in self.said and {*PROCESSES, *STATIONS} <= self.pids().keys()
+
+    def signal(self, number: int) -> int:
+        """Send a signal to the demo and wait for its end; gives the exit code."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(40)
+
+    def pids(self) -> dict[str, int]:
+        """Process ids by name: those that the supervisor runs, and the stations."""
+        found = running_processes(self.places)
+        locks = {name: self.places.data / "stations" / name / "lock" for name in STATIONS}
+        for name, lock in locks.items():
+            with contextlib.suppress(OSError, ValueError):
+                pid = int(lock.read_text())
+                if pid in self.all_pids():
+                    found[name] = pid
+        return found
+
+    def all_pids(self) -> list[int]:
+        """All living processes that work with this demo's settings, whoever's children they are."""
+        mine = f"BEM_CONFIG={self.places.settings}".encode()
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                if mine in (folder / "environ").read_bytes().split(b"\0"):
+                    found.append(int(folder.name))
+        return found
+
+    def visitor(self) -> Visitor:
+        """Somebody who is signed in."""
+        visitor = Visitor(self.address)
+        visitor.sign_in(SIGN_IN, self.password)
+        return visitor
+
+    def ledger(self, station: str) -> Ledger:
+        """What the simulated converter of a station was asked and did."""
+        return Ledger.read(self.places.ledger(station))
+
+    def journal(self, station: str) -> Path:
+        """The journal of a station."""
+        return load_settings(self.places.settings).journal_file(station)
+
+    def logs(self) -> str:
+        """The ends of all logs, for a failure to show."""
+        ends = [
+            f"--- {log.name}\n" + "".join(log.read_text(errors="replace").splitlines(True)[-15:])
+            for log in sorted(self.places.logs.glob("*.log"))
+        ]
+        return "\n".join(ends)
+
+
+def run_experiment(visitor: Visitor, wait_until: Callable[..., None], text: str) -> str:
+    """Queue an experiment on EPC 1 and wait until it runs; gives the path of its page."""
+
+    def station() -> str | None:
+        found = visitor.get("/experiments/add/").choices("station")
+        return next(
+            (one.value for one in found if "EPC 1" in one.text and "Idle" in one.text), None
+        )
+
+    wait_until(station, "the station to be idle", timeout_s=30)
+    battery = visitor.add("/batteries/add/", BATTERY).split("/")[2]
+    profile = visitor.add("/profiles/add/", {"name": "Profile", "text": text}).split("/")[2]
+    fields = {"name": "Run", "battery": battery, "station": station() or "", "profile": profile}
+    path = visitor.add("/experiments/add/", fields)
+    wait_until(lambda: "Running" in visitor.get(path).states(), "the run", timeout_s=20)
+    return path
+
+
+@pytest.fixture
+def make_demo(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Callable[..., Demo]]:
+    """Make demos with options of their own: ``make_demo("--speed", "60")`` is up and running."""
+    made: list[Demo] = []
+
+    def make(*options: str, data: Path | None = None) -> Demo:
+        places = open_places(data or tmp_path / f"demo-{len(made)}")
+        demo = Demo(places, ("--ledger", *options))
+        made.append(demo)
+        demo.start()
+        wait_until(demo.is_up, "the demo to come up", timeout_s=60)
+        return demo
+
+    yield make
+    for demo in made:
+        if demo.process is not None and demo.process.poll() is None:
+            demo.signal(signal.SIGTERM)
+        deadline = time.monotonic() + 10
+        while demo.all_pids() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        for pid in demo.all_pids():
+            os.kill(pid, signal.SIGKILL)
+
+
+@pytest.fixture
+def demo(make_demo: Callable[..., Demo]) -> Demo:
+    """A demo that is up and running."""
+    return make_demo()
