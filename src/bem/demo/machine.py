@@ -113,6 +113,8 @@ def _device_settings(places: Places, bench: Bench) -> dict[str, Any]:
         return {
             "bus": {"interface": "slcan", "channel": str(places.port(bench.id))},
             "device_id": EPC_DEVICE_ID,
+            # A simulator shares the computer with everything else; a converter answers by itself.
+            "reply_timeout_s": 0.25,
         }
     return {
         "speed": bench.speed,

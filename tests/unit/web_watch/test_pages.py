@@ -82,7 +82,7 @@ def test_no_page_has_code_or_style_of_its_own(
     viewer: Client, station: Station, experiment: Experiment, hub: object
 ) -> None:
     for path in ("/", f"/stations/{station.pk}/", f"/experiments/{experiment.pk}/"):
-        text = operator.get(path).content.decode()
+        text = viewer.get(path).content.decode()
         assert not re.search(r"<script(?![^>]*\bsrc=)", text)
         assert not re.search(r"\son[a-z]+=|\sstyle=|<style|hx-on|https?://(?!www\.w3\.org)", text)
 
