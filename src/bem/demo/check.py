@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from bem.demo.command import address
 from bem.demo.ledger import Ledger, compare, pair
-from bem.demo.machine import SIGN_IN
+from bem.demo.machine import SIGN_IN, address
 from bem.demo.places import Places
 from bem.demo.screen import Screen
 from bem.demo.supervision import Signals

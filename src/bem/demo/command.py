@@ -15,10 +15,11 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from bem import __version__
+from bem.demo.check import check
 from bem.demo.machine import (
-    ADDRESS,
     SIGN_IN,
     Bench,
+    address,
     benches,
     free_port,
     prepare_settings,
@@ -80,8 +81,6 @@ def _run(arguments: argparse.Namespace, places: Places, signals: Signals, screen
             return 0
         screen.done("processes", f"one supervisor, logs in {places.logs}")
         if arguments.check:
-            from bem.demo.check import check
-
             return check(places, settings, screen, signals)
         _welcome(settings, places, stations, screen)
         while not signals.stop():
@@ -150,11 +149,6 @@ def _wait_for_pages(
                     f"{_end_of(log)}"
                 ) from None
         signals.wait(_PAUSE_S)
-
-
-def address(settings: Settings) -> str:
-    """Get where the pages are."""
-    return f"http://{ADDRESS}:{settings.web.port}"
 
 
 def _welcome(

@@ -100,6 +100,11 @@ def write_stations(places: Places, settings: Settings, stations: tuple[Bench, ..
         )
 
 
+def address(settings: Settings) -> str:
+    """Get where the pages are."""
+    return f"http://{ADDRESS}:{settings.web.port}"
+
+
 def free_port() -> int:
     """Find a port of this computer that nobody listens on."""
     with socket.socket() as probe:
