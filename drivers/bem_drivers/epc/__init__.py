@@ -12,11 +12,18 @@ def _make(settings: EpcSettings, clock: Clock) -> Device:
     return EpcDriver(settings, clock)
 
 
+def _place(settings: EpcSettings) -> str:
+    """An SLCAN port has one owner, whatever hangs on it; other buses are shared."""
+    bus = f"{settings.bus.interface}:{settings.bus.channel}"
+    return bus if settings.bus.interface == "slcan" else f"{bus}, EPC 0x{settings.device_id:02X}"
+
+
 DRIVER = DriverSpec(
     name="epc",
     title="EPC regenerative converter (CAN)",
     settings=EpcSettings,
     make=_make,
+    place=_place,
 )
 
 __all__ = ["DRIVER", "EpcSettings"]

@@ -100,22 +100,18 @@ class Exchange:
             left_s = (deadline_ns - self._clock.monotonic_ns()) / 1e9
             frame = self._link.receive(max(left_s, 0.0))
             now_ns = self._clock.monotonic_ns()
-            if frame is None:
-                if now_ns >= deadline_ns:
-                    return other
-                continue
-            if frame.frame_id >> 4 != self._device_id:
-                continue
-            message_id = frame.frame_id & 0xF
-            if message_id != answer:
+            if frame is not None and frame.frame_id >> 4 == self._device_id:
+                message_id = frame.frame_id & 0xF
+                if message_id == answer and (expected is None or frame.data == expected):
+                    return frame.data, now_ns
+                if message_id == answer:
+                    if other is None:
+                        deadline_ns = min(deadline_ns, now_ns + round(SECOND_THOUGHT_S * 1e9))
+                    other = frame.data, now_ns
                 self._unsolicited(message_id, frame.data, now_ns)
-            elif expected is None or frame.data == expected:
-                return frame.data, now_ns
-            else:
-                if other is None:
-                    deadline_ns = min(deadline_ns, now_ns + round(SECOND_THOUGHT_S * 1e9))
-                other = frame.data, now_ns
-                self._unsolicited(message_id, frame.data, now_ns)
+            # After every frame, not only when there is none: a flood of others has no end.
+            if now_ns >= deadline_ns:
+                return other
 
     def _drain(self) -> None:
         for _ in range(MOST_UNSOLICITED):

@@ -1,6 +1,9 @@
 """The Django app."""
 
 from django.apps import AppConfig
+from django.db.models.signals import pre_migrate
+
+from bem.lab.suitability import refuse_unsuitable
 
 
 class LabConfig(AppConfig):
@@ -10,3 +13,7 @@ class LabConfig(AppConfig):
     label = "lab"
     verbose_name = "Laboratory"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Look at a database before its tables are made or changed."""
+        pre_migrate.connect(refuse_unsuitable, sender=self)

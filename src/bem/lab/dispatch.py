@@ -19,6 +19,8 @@ AGAIN_AT_MOST = timedelta(seconds=60)
 """A start that was refused for a passing cause is tried again after 10, 20, 40, 60, 60 … s."""
 EXPIRY_GRACE = timedelta(seconds=2)
 """The node's own word on a command that was sent comes first; only then it counts as lost."""
+CLOCK_WENT_BACK = timedelta(minutes=1)
+"""A command that lives longer than any is given, by more than this, is older than it looks."""
 
 Outcome = Literal["done", "refused", "expired"]
 _FAILED = (Command.Status.REFUSED, Command.Status.EXPIRED)
@@ -98,11 +100,16 @@ def take_answer(
         return True
 
 
-def expire(now: datetime) -> int:
-    """Close the commands whose time is over without an answer; returns how many."""
+def expire(now: datetime, life: timedelta) -> int:
+    """Close the commands whose time is over without an answer; returns how many.
+
+    So are those whose time would be over only after ``life``, the longest that any is given: the
+    clock was put back after they were issued, and their station must not wait for it to catch up.
+    """
     late = Command.objects.filter(
         Q(status=Command.Status.PENDING, expires_at__lte=now)
         | Q(status=Command.Status.SENT, expires_at__lte=now - EXPIRY_GRACE)
+        | Q(status__in=Command.OPEN, expires_at__gt=now + life + CLOCK_WENT_BACK)
     ).values_list("id", flat=True)
     closed = 0
     for command in list(late):
@@ -203,7 +210,8 @@ def _waits(experiment: Experiment, now: datetime) -> bool:
     if not failed or failed[0] is None:
         return False
     pause = min(AGAIN_AFTER * 2 ** (len(failed) - 1), AGAIN_AT_MOST)
-    return bool(now < failed[0] + pause)
+    # An attempt in the future was before the clock was put back, nobody knows how long ago.
+    return bool(failed[0] <= now < failed[0] + pause)
 
 
 def _settle(

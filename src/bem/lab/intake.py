@@ -150,7 +150,11 @@ def _locked(node: str, experiment: UUID) -> tuple[Experiment, Intake] | None:
     )
     if run is None:
         return None
-    intake, _ = Intake.objects.select_for_update().get_or_create(experiment=run)
+    intake = Intake.objects.select_for_update().filter(experiment=run).first()
+    if intake is None:
+        # Queueing makes it, so hardly ever; two that both insert it would deadlock on MySQL.
+        Experiment.objects.select_for_update().values_list("pk").get(pk=run.pk)
+        intake, _ = Intake.objects.select_for_update().get_or_create(experiment=run)
     return run, intake
 
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from bem.lab import dispatch, intake, nodes
 from bem.lab.models import Command
+from bem.lab.operations.experiments import COMMAND_LIFE
 from bem.manager.mailbox import Letter
 from bem.messages import (
     Acknowledgement,
@@ -70,6 +71,8 @@ class Manager:
         self._publish = publish
         self._clock = clock
         self._now = now
+        self._life = timedelta(seconds=settings.command_expiry_s)
+        self._longest_life = max(self._life, COMMAND_LIFE)
         self._inbox = Inbox()
         self._heard_lock = threading.Lock()
         self._heard: dict[str, float] = {}
@@ -215,7 +218,7 @@ class Manager:
 
     def _follow_commands(self) -> None:
         now = self._now()
-        dispatch.expire(now)
+        dispatch.expire(now, self._longest_life)
         commands = dispatch.due_commands(now)
         open_ids = {command.id for command in commands}
         for gone in self._sent_at.keys() - open_ids:
@@ -245,8 +248,7 @@ class Manager:
             dispatch.set_sent(command.id, now)
 
     def _run_queue(self) -> None:
-        life = timedelta(seconds=self._settings.command_expiry_s)
-        for command in dispatch.start_next(self._now(), life):
+        for command in dispatch.start_next(self._now(), self._life):
             _LOGGER.info("station %s shall start %s", command.station, command.experiment)
 
     def _check(self) -> None:

@@ -10,6 +10,9 @@ VERSION: Literal[1] = 1
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 """Node and station ids: lower-case letters, digits and hyphens, as in host names."""
 
+Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
+"""What a signed 64-bit column holds."""
+
 _FIRST_YEAR = 1970
 _LAST_YEAR = 9000
 

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from bem.messages.base import Instant, Message, Slug
+from bem.messages.base import Count, Instant, Message, Slug
 
 
 class CommandOrder(Message):
@@ -39,7 +39,7 @@ class Acknowledgement(Message):
 
     type: Literal["acknowledgement"] = "acknowledgement"
     experiment: UUID
-    next_sample: int = Field(ge=0)
-    next_event: int = Field(ge=0)
+    next_sample: Count
+    next_event: Count
     rewind: bool = False
     known: bool = True

@@ -7,15 +7,13 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
-from bem.messages.base import Instant, Message, Slug
+from bem.messages.base import Count, Instant, Message, Slug
 
 MAX_BATCH = 5000
 """Most rows of one batch; nodes send up to 500."""
 MAX_DEPTH = 20
 """Deepest nesting of an event's data."""
 
-Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
-"""What a signed 64-bit column holds."""
 Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
 """What an unsigned 32-bit column holds on every database."""
 

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +14,9 @@ from pydantic import ValidationError
 from bem.messages import CommandAnswer, CommandOrder, Outcome
 from bem.node.journal import Journal
 from bem.node.orders import OrderStore
+from bem.node.window import Clock
 from bem.runtime.local import LocalReply, LocalRequest, StationClient, StationUnreachable
+from bem.runtime.log import Condition
 from bem.runtime.settings import Settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -24,11 +27,18 @@ MAX_AT_ONCE = 64
 """Commands on their way at once; a person at a browser gives far fewer."""
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class Relay:
     """Takes orders, hands each to its station in a thread of its own, and publishes the answers.
 
     A stop must not wait behind a start that hangs, so that nothing queues here; each station puts
-    its own commands in order.
+    its own commands in order. Without a disk a stop is relayed all the same: switching off must
+    not wait for one, and doing it twice does no harm.
+
+    ``clock``: seconds that never jump; ``now``: the time of day, which may.
     """
 
     def __init__(
@@ -38,11 +48,16 @@ class Relay:
         publish: Callable[[CommandAnswer], object],
         *,
         timeout_s: float = RELAY_TIMEOUT_S,
+        clock: Clock = time.monotonic,
+        now: Callable[[], datetime] = _utc_now,
     ) -> None:
         self._settings = settings
         self._store = store
         self._publish = publish
         self._timeout_s = timeout_s
+        self._clock = clock
+        self._now = now
+        self._unkept = Condition(_LOGGER, "commands cannot be kept; only stops are carried out")
         self._lock = threading.Lock()
         self._running: set[UUID] = set()
         self._stopping = threading.Event()
@@ -58,12 +73,20 @@ class Relay:
 
     def take(self, order: CommandOrder) -> None:
         """Take an order; a repeated one gets its stored answer again."""
-        answer = self._store.answer_of(order.id)
+        try:
+            answer = self._store.answer_of(order.id)
+            new = answer is None and self._store.add(order)
+        except sqlite3.Error as error:
+            self._unkept.begin(error)
+            if order.action == "stop":
+                self._begin(order, delivered=True)
+            # All else could be done twice; the manager repeats it until there is room again.
+            return
+        self._unkept.end()
         if answer is not None:
             self._publish(answer)
-            return
-        new = self._store.add(order)
-        self._begin(order, delivered=not new)
+        else:
+            self._begin(order, delivered=not new)
 
     def _begin(self, order: CommandOrder, *, delivered: bool) -> None:
         with self._lock:
@@ -83,23 +106,33 @@ class Relay:
     def _carry_out(self, order: CommandOrder, delivered: bool) -> None:
         try:
             answer = self._answer(order, delivered=delivered)
-            if answer is not None:
-                self._store.settle(answer)
+            if answer is not None and self._keep(order, answer):
                 self._publish(answer)
-        except sqlite3.Error as error:
-            # Without the store nothing is answered: the manager repeats the order.
-            _LOGGER.warning("command %s: its answer cannot be kept: %s", order.id, error)
         finally:
             with self._lock:
                 self._running.discard(order.id)
+
+    def _keep(self, order: CommandOrder, answer: CommandAnswer) -> bool:
+        """Keep the final answer; whether it may go out."""
+        try:
+            self._store.settle(answer)
+        except sqlite3.Error as error:
+            _LOGGER.warning("command %s: its answer cannot be kept: %s", order.id, error)
+            # Of all but a stop nothing is said then: the manager repeats the order.
+            return order.action == "stop"
+        return True
 
     def _answer(self, order: CommandOrder, *, delivered: bool) -> CommandAnswer | None:
         """Get the final answer; ``None`` when the agent ends before there is one.
 
         ``delivered``: the station may have been asked already, by this agent or the one before.
         """
+        # From here on its life is measured by a clock that nobody sets, and is never longer than
+        # it was meant to be: an order that waits must not outlive an hour put back.
+        life = min(order.expires_at - self._now(), order.expires_at - order.issued_at)
+        expires_at = self._clock() + life.total_seconds()
         while not self._stopping.is_set():
-            if datetime.now(UTC) >= order.expires_at:
+            if self._clock() >= expires_at:
                 return self._expired(order, delivered=delivered)
             client = StationClient(self._settings.station_socket(order.station), self._timeout_s)
             try:

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 MAX_LINE = 4 * 1024 * 1024
 MAX_SOCKET_PATH = 100
 """Longest path of a unix socket that every supported system takes, in bytes."""
+LARGEST_NUMBER = 2**63 - 1
+"""What an integer column of the journal holds."""
 
 StationState = Literal["lost", "idle", "running", "fault"]
 
@@ -34,8 +36,8 @@ class LocalRequest(BaseModel):
     action: str = ""
     arguments: dict[str, Any] = Field(default_factory=dict)
     experiment: UUID | None = None
-    next_sample: int = Field(default=0, ge=0)
-    next_event: int = Field(default=0, ge=0)
+    next_sample: int = Field(default=0, ge=0, le=LARGEST_NUMBER)
+    next_event: int = Field(default=0, ge=0, le=LARGEST_NUMBER)
 
 
 class LocalReply(BaseModel):

@@ -90,7 +90,7 @@ class NodeSettings(_Section):
     batch_rows: int = Field(default=500, ge=1, le=5000)
     batches_in_flight: int = Field(default=8, ge=1, le=1000)
     resend_s: Seconds = 5.0
-    keep_days: float = Field(default=30.0, ge=0)
+    keep_days: float = Field(default=30.0, ge=0, le=36_500)
     run_stations: Literal["children", "external"] = "external"
 
 

@@ -82,8 +82,11 @@ class CommandDesk:
             reply = refused.reply()
         self._journal.answer(command, reply)
         self._unwritten[command] = reply
+        # Answers of others may join while this one is waited for; they are not on the disk then.
+        queued = list(self._unwritten)
         if self._journal.flush(RECEIPT_TIMEOUT_S):
-            self._unwritten.clear()
+            for one in queued:
+                self._unwritten.pop(one, None)
         return reply
 
     def _carry_out(self, command: UUID, order: Order) -> LocalReply:

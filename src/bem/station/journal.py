@@ -360,7 +360,7 @@ class Journal:
             for statement, changes in groupby(batch, key=lambda change: change.statement):
                 self._database.executemany(statement, [change.values for change in changes])
             self._database.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
+        except Exception as error:  # noqa: BLE001 - a writer ended by whatever it is, such as a number too large for a column, could neither say so nor try again
             self._roll_back()
             return str(error)
         with self._changed:

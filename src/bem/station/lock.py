@@ -1,27 +1,29 @@
-"""One process per station: an exclusive lock on a file that names its holder."""
+"""One process per station and one per device: exclusive locks on files that name their holder."""
 
 import fcntl
+import hashlib
 import os
 from pathlib import Path
 from types import TracebackType
 
 
 class StationBusy(Exception):
-    """Another process runs this station. The message names it."""
+    """Another process runs this station or drives its device. The message names it."""
 
 
-class StationLock:
-    """Holds ``<folder>/lock`` while entered; the kernel lets go of it however the process ends.
+class _Lock:
+    """Holds a file while entered; the kernel lets go of it however the process ends.
 
     Raises:
         StationBusy: on entering, if another process holds it.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / "lock"
+    def __init__(self, path: Path, what: str) -> None:
+        self._path = path
+        self._what = what
         self._file: int | None = None
 
-    def __enter__(self) -> "StationLock":
+    def __enter__(self) -> "_Lock":
         self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
         file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
@@ -30,7 +32,7 @@ class StationLock:
             holder = os.read(file, 32).decode(errors="replace").strip() or "unknown"
             os.close(file)
             raise StationBusy(
-                f"station {self._path.parent.name} is run by process {holder} already "
+                f"{self._what} by process {holder} already "
                 f"({self._path} is locked); stop that one first"
             ) from None
         os.ftruncate(file, 0)
@@ -47,3 +49,22 @@ class StationLock:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+
+class StationLock(_Lock):
+    """Holds ``<folder>/lock``, so that nobody else runs the station of that folder."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder / "lock", f"station {folder.name} is run")
+
+
+class DeviceLock(_Lock):
+    """Makes sure that no other station of this machine drives the device at ``place``.
+
+    Two definitions may name one device by mistake: each station would switch off, disarm and limit
+    it as it pleases, under the other's experiment.
+    """
+
+    def __init__(self, folder: Path, place: str) -> None:
+        name = hashlib.sha256(place.encode()).hexdigest()[:16]
+        super().__init__(folder / f"device-{name}.lock", f"the device at {place} is driven")

@@ -52,6 +52,8 @@ class ControlLoop:
         self._power = PowerPath(device, clock)
         self._supervisor = Supervisor(stale_after_s(definition.period_ms / 1000))
         self._orders: deque[tuple[Order, Future[LocalReply]]] = deque()
+        self._ended = ""
+        """Why the loop does not turn any more; empty while it does."""
         self._run: Run | None = None
         self._latch = journal.latch
         self._judged: Judged | None = None
@@ -74,6 +76,8 @@ class ControlLoop:
         """
         future: Future[LocalReply] = Future()
         self._orders.append((order, future))
+        if self._ended:
+            self._refuse_all(self._ended)
         return future
 
     def serve_orders(self) -> None:
@@ -150,6 +154,11 @@ class ControlLoop:
         if troubles:
             self._fault(troubles)
             return
+        # What was measured while the device did something else than it was told says nothing of
+        # the step: a converter that gave up reads 0 A, as a battery does that is full, and the
+        # next step would switch on what has just failed. The next reading tells which it was.
+        if not judged.obeyed:
+            return
         # A device may not have measured anew since the last pass: the same value twice would be
         # two samples of one measurement. How long that may last is the supervisor's business.
         if judged.at_ns is None or judged.at_ns <= self._taken_ns:
@@ -214,8 +223,13 @@ class ControlLoop:
         return run
 
     def _refuse_all(self, reason: str) -> None:
-        while self._orders:
-            _, future = self._orders.popleft()
+        """Refuse what waits and what will come. May be called from any thread."""
+        self._ended = reason
+        while True:
+            try:
+                _, future = self._orders.popleft()
+            except IndexError:
+                return
             if future.set_running_or_notify_cancel():
                 future.set_result(Refused(reason, retry=True).reply())
 

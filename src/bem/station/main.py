@@ -3,6 +3,7 @@
 import logging
 import signal
 from concurrent.futures import Future
+from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from pathlib import Path
 from types import FrameType
@@ -15,13 +16,13 @@ from bem.runtime.settings import Settings, SettingsError, StationDefinition, loa
 from bem.station.clock import StationClock, SystemStationClock
 from bem.station.desk import CommandDesk
 from bem.station.journal import Journal, JournalError
-from bem.station.lock import StationBusy, StationLock
+from bem.station.lock import DeviceLock, StationBusy, StationLock
 from bem.station.loop import ControlLoop
 from bem.station.orders import Order
 from bem.station.pace import Pacer, Waker
 from bem.station.server import StationServer
 from bem_drivers.base import Clock, DeviceError, PowerDevice
-from bem_drivers.registry import make_device
+from bem_drivers.registry import device_place, make_device
 
 _LOGGER = logging.getLogger(__name__)
 PERIODS_PER_SILENCE = 2
@@ -42,8 +43,12 @@ def run(settings: Settings, station_id: str) -> int:
     try:
         definition = load_station(settings.station_file(station_id))
         socket = _socket(settings, station_id)
-        with StationLock(settings.station_folder(station_id)), _Signals() as signals:
-            device = power_device(definition, clock)
+        device = power_device(definition, clock)
+        with (
+            StationLock(settings.station_folder(station_id)),
+            _device_lock(settings, definition),
+            _Signals() as signals,
+        ):
             try:
                 with Journal(
                     settings.journal_file(station_id), settings.node.keep_days, clock
@@ -62,12 +67,13 @@ def make_safe(settings: Settings, station_id: str) -> int:
     """Switch the output of a station off when its process has gone; returns an exit code.
 
     For ``ExecStopPost=``, so that a killed process leaves nothing on. 0: verified off, or another
-    process runs the station, which then is in charge of it. 1: it could not be verified.
+    process runs the station or drives its device, which then is in charge of it. 1: it could not
+    be verified.
     """
     try:
         definition = load_station(settings.station_file(station_id))
-        with StationLock(settings.station_folder(station_id)):
-            device = power_device(definition, SystemStationClock())
+        device = power_device(definition, SystemStationClock())
+        with StationLock(settings.station_folder(station_id)), _device_lock(settings, definition):
             return 0 if _switch_off(device, station_id) else 1
     except StationBusy as busy:
         _LOGGER.info("%s", busy)
@@ -89,6 +95,14 @@ def _switch_off(device: PowerDevice, station_id: str) -> bool:
         device.close()
     _LOGGER.info("the output of station %s is off", station_id)
     return True
+
+
+def _device_lock(
+    settings: Settings, definition: StationDefinition
+) -> AbstractContextManager[object]:
+    power = definition.power
+    place = device_place(power.driver, power.settings)
+    return nullcontext() if place is None else DeviceLock(settings.data_dir / "devices", place)
 
 
 def _socket(settings: Settings, station_id: str) -> Path:
@@ -180,14 +194,24 @@ class _Process:
         try:
             loop.recover()
             with StationServer(socket, desk, self._journal, lambda: loop.snapshot):
-                self._turn_until_stopped()
-                self._notifier.stopping()
-                loop.shut_down("the station was stopped")
-        except Exception as error:
-            loop.crash(error)
-            _LOGGER.exception("an error ended the station; its output is off")
-            return 1
+                return self._control()
+        except Exception as error:  # noqa: BLE001 - logged there, with its trace
+            return self._crash(error)
+
+    def _control(self) -> int:
+        """Turn the loop to its end. An error switches off here: closing the socket takes time."""
+        try:
+            self._turn_until_stopped()
+            self._notifier.stopping()
+            self._loop.shut_down("the station was stopped")
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._crash(error)
         return 0
+
+    def _crash(self, error: Exception) -> int:
+        self._loop.crash(error)
+        _LOGGER.error("an error ended the station; its output is off", exc_info=error)
+        return 1
 
     def _turn_until_stopped(self) -> None:
         clock, signals = self._clock, self._signals
@@ -204,6 +228,8 @@ class _Process:
                 continue
             pacer.begin(clock.monotonic_ns())
             self._loop.turn()
+            # Here too: passes that all take longer than the period leave no time to wait.
+            self._notifier.alive()
             if pacer.lateness.passes == 1:
                 self._notifier.ready()
             status = f"{self._loop.snapshot.state} {self._loop.snapshot.reason}".strip()

@@ -164,8 +164,14 @@ class PowerPath:
         self.commanded = OFF
         try:
             self._device.make_safe()
-        except DeviceError as error:
-            _LOGGER.error("the output could not be verified off: %s", error)  # noqa: TRY400 - the driver's sentence says all
+        except Exception as error:
+            # Not DeviceError alone: whatever ails the driver, the fault must still be latched and
+            # the run ended by whoever asks, and the device's watchdog be left alone.
+            _LOGGER.error(  # noqa: TRY400 - a driver's own sentence says all, a defect gets its trace
+                "the output could not be verified off: %s",
+                error,
+                exc_info=not isinstance(error, DeviceError),
+            )
             self.lose(str(error))
             return False
         return True

@@ -55,7 +55,8 @@ class Judged:
     """A reading after judgement.
 
     ``values`` holds only what is finite and fresh, with ``power`` (W) where voltage and current
-    are. ``at_ns`` is the instant of the older of these two, ``None`` if one is missing.
+    are. ``at_ns`` is the instant of the older of these two, ``None`` if one is missing. ``obeyed``:
+    the device said that it did what it was told.
     """
 
     values: Mapping[str, float]
@@ -63,6 +64,7 @@ class Judged:
     active: Command | None
     faults: tuple[str, ...]
     troubles: tuple[Trouble, ...]
+    obeyed: bool
 
     @property
     def output_on(self) -> bool | None:
@@ -119,10 +121,11 @@ class Supervisor:
         if reading.faults:
             said = ", ".join(reading.faults)
             troubles.append(Trouble(Cause.DEVICE_FAULT, f"the device reports: {said}"))
-        self._differing = self._differing + 1 if differs(commanded, reading.active) else 0
+        obeyed = not differs(commanded, reading.active)
+        self._differing = 0 if obeyed else self._differing + 1
         if self._differing >= WRONG_OUTPUT_READINGS:
             troubles.append(Trouble(Cause.WRONG_OUTPUT, _contradiction(commanded, reading.active)))
-        return Judged(values, at_ns, reading.active, reading.faults, tuple(troubles))
+        return Judged(values, at_ns, reading.active, reading.faults, tuple(troubles), obeyed)
 
     def _oldest_s(self, name: str) -> float:
         return self.stale_s if name in _ESSENTIAL else SLOW_STALE_S

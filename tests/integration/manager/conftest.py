@@ -61,9 +61,12 @@ def program(seconds: float) -> dict[str, Any]:
 
 
 class Laboratory:
-    """The processes by name, and what the records say."""
+    """The processes by name, and what the records say.
 
-    def __init__(self, folder: Path) -> None:
+    ``sections`` replace those of the settings.
+    """
+
+    def __init__(self, folder: Path, **sections: object) -> None:
         self.folder = folder
         self.file = folder / "bem.yaml"
         (folder / "password").write_text("only of this test")
@@ -81,6 +84,7 @@ class Laboratory:
                     },
                     "node": {"id": "node-a", "run_stations": "children"},
                     "logging": {"levels": {"amqtt": "WARNING", "transitions": "WARNING"}},
+                    **sections,
                 }
             )
         )
