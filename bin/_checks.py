@@ -16,10 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from _packages import BROWSERS
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = [sys.executable, "-m", "pytest", "-q"]
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 COUNTED = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed|xpassed|deselected)")
 
 
@@ -41,9 +42,12 @@ def tool(name: str, *arguments: str) -> list[str]:
 
 def checks(quick: bool) -> list[Check]:
     code = ["src", "drivers", "tests", "bin"]
-    integration = [*PYTEST, "tests/integration"]
-    if quick:
-        integration += ["-m", "not demo"]
+    # Most of their time is waiting for processes; more workers than cores cost nothing.
+    processes = [*PYTEST, "-n", "3", "tests/integration"]
+    chosen = "not demo and not server" if quick else "not server"
+    faults = [] if quick else ["tests/faults"]
+    # Each worker starts servers of its own, so a file stays with one.
+    server = [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/integration/server"]
     makemigrations = ["-m", "django", "makemigrations", "--check", "--dry-run"]
     assets = ["-m", "bem.web.build_assets"]
     found = [
@@ -54,9 +58,9 @@ def checks(quick: bool) -> list[Check]:
         Check("browser assets", [sys.executable, *assets]),
         Check("browser types", [sys.executable, *assets, "--check"]),
         Check("migrations", [sys.executable, *makemigrations]),
-        Check("unit tests", [*PYTEST, "tests/unit"], tests=True),
-        Check("integration tests", integration, tests=True),
-        Check("fault tests", [*PYTEST, "tests/faults"], quick=False, tests=True),
+        Check("unit tests", [*PYTEST, "-n", "2", "tests/unit"], tests=True),
+        Check("process tests", [*processes, *faults, "-m", chosen], tests=True),
+        Check("server tests", server, quick=False, tests=True),
         Check("browser tests", [*PYTEST, "tests/browser"], False, True, need_browser),
         Check("benchmarks", [*PYTEST, "tests/bench"], quick=False, tests=True),
     ]
@@ -125,30 +129,10 @@ def machine(folder: Path) -> dict[str, str]:
 
 
 def need_browser() -> str | None:
-    """Make sure that there is a Chromium; installs it as root on Debian."""
+    """Say what is missing for tests in a browser."""
     if any(map(shutil.which, BROWSERS)):
         return None
-    release = Path("/etc/os-release")
-    system = release.read_text() if release.is_file() else ""
-    debian = re.search(r"^ID=\"?(debian|raspbian)\"?$", system, re.MULTILINE) is not None
-    if os.getuid() == 0 and debian:
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=120"]
-        subprocess.run([*apt, "update"], check=False, **quiet)
-        subprocess.run(
-            [*apt, "install", "--yes", "--no-install-recommends", "chromium"],
-            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
-            check=False,
-            **quiet,
-        )
-        if shutil.which("chromium"):
-            return None
-    remedy = (
-        "sudo apt-get install chromium"
-        if debian
-        else "install Chromium or Google Chrome so that it is on the PATH"
-    )
-    return f"no Chromium, and the tests in tests/browser wait for it: {remedy}"
+    return "no Chromium, and tests/browser wait for it: sudo apt-get install chromium"
 
 
 if __name__ == "__main__":

@@ -18,11 +18,14 @@ from typing import TextIO
 ROOT = Path(__file__).resolve().parent.parent
 CONSTRAINTS = ROOT / ".ci" / "constraints.txt"
 FRONTEND = ROOT / "src" / "bem" / "web" / "frontend"
+DEMO = f"{ROOT}[demo]"
 WANTED = {
-    "demo": ["--editable", f"{ROOT}[demo]"],
-    "test": ["--editable", f"{ROOT}[demo]", "--group", "test", "--group", "lint"],
+    "demo": ["--editable", DEMO],
+    "test": ["--editable", DEMO, "--group", "test", "--group", "lint"],
 }
 """What to install for each kind of environment; the later kinds hold what the earlier ones do."""
+WITH_MYSQL = f"{ROOT}[demo,mysql]"
+"""Takes the place of the above for tests where MySQL's client can be built."""
 SHOWN_LINES = 30
 
 
@@ -66,7 +69,7 @@ def make(folder: Path, kind: str, output: TextIO) -> None:
         install = [*pip, "install", "--constraint", str(CONSTRAINTS)]
         run([*install, "--upgrade", "pip"], output, "installing pip")
         # A group of dependencies is looked up in the project file of the current folder.
-        run([*install, *WANTED[kind]], output, "installing the Battery Experiments Manager")
+        run([*install, *wanted_for(kind)], output, "installing the Battery Experiments Manager")
 
 
 def create(folder: Path, output: TextIO) -> None:
@@ -102,7 +105,7 @@ def works(python: Path) -> bool:
 
 def fingerprint() -> str:
     """Digest of everything that an installation depends on."""
-    digest = hashlib.sha256(f"{sys.version_info[:2]} {ROOT}".encode())
+    digest = hashlib.sha256(f"{sys.version_info[:2]} {wanted_for('test')}".encode())
     inputs = [ROOT / "pyproject.toml", CONSTRAINTS, Path(__file__)]
     made = {"node_modules", "__pycache__"}
     for folder, names, files in os.walk(FRONTEND):
@@ -112,6 +115,15 @@ def fingerprint() -> str:
         digest.update(path.relative_to(ROOT).as_posix().encode() + b"\0")
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
+
+
+def wanted_for(kind: str) -> list[str]:
+    """What pip is told to install. MySQL's client has no wheel: only where it can be built."""
+    found = WANTED[kind]
+    buildable = shutil.which("cc") and shutil.which("pkg-config")
+    if kind == "test" and buildable and succeeds(["pkg-config", "--exists", "libmariadb"]):
+        return [WITH_MYSQL if one == DEMO else one for one in found]
+    return found
 
 
 def succeeds(command: list[str]) -> bool:

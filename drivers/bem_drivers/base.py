@@ -13,6 +13,7 @@ The life of a device::
         device.keep_alive()    proves to the device that the control loop is alive
         device.apply(command)  only when the command changes
     device.make_safe()         output off, verified; may be called at any time, any number of times
+    device.release()           after a run: bounds as wide as they can be, for the next battery
     device.close()
 """
 
@@ -226,6 +227,16 @@ class PowerDevice(Device):
 
         Raises:
             ConfigurationRefused: the device holds something else; both values in the message.
+        """
+
+    @abstractmethod
+    def release(self) -> None:
+        """Give up the bounds of :meth:`protect`, so that another battery may be connected.
+
+        Called after a run, while the output is off; the watchdog stays as it is.
+
+        Raises:
+            ConfigurationRefused: the device holds on to them.
         """
 
     @abstractmethod

@@ -43,6 +43,15 @@ RECOVERY_QUESTIONS = 5
 SWITCH_OFF_ATTEMPTS = 3
 
 _REGISTERS = (frames.LS_VOLTAGE, frames.LS_CURRENT, frames.LS_POWER, frames.TEMPERATURE)
+_WIDEST = {
+    **{
+        register: (register.lowest, register.highest)
+        for register in (frames.LS_VOLTAGE, frames.LS_CURRENT, frames.LS_POWER)
+    },
+    # Its own choice at power-on, narrower than what it can hold.
+    frames.TEMPERATURE: (-16.0, 66.0),
+}
+"""What an EPC holds while no run bounds it."""
 _CONTROLLED = {
     Mode.CC: frames.LS_CURRENT,
     Mode.CV: frames.LS_VOLTAGE,
@@ -194,6 +203,14 @@ class EpcDriver(PowerDevice):
             temperature_max=temperature[1],
             silence_s=period * frames.HEARTBEAT_UNIT_S,
         )
+
+    def release(self) -> None:
+        """Widen the limits: with another battery they would put the unit into an error in which it
+        takes no others until somebody switches it off and on.
+        """
+        for register, widest in _WIDEST.items():
+            if self._held[register] != widest:
+                self._write_register(register, *widest, {})
 
     def keep_alive(self) -> None:
         """Send a heartbeat when a quarter of the silence that the unit tolerates has passed."""

@@ -1,6 +1,7 @@
 """A power device whose battery is a model that lives by the driver's clock."""
 
 import random
+from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -118,6 +119,21 @@ class VirtualDevice(PowerDevice):
         self._silence_ns = round(protection.silence_s * 1e9)
         self._alive_ns = self._clock.monotonic_ns()
         return self._bounds
+
+    def release(self) -> None:
+        self._advance()
+        ratings = self.ratings
+        self._bounds = replace(
+            self._bounds,
+            voltage_min=ratings.voltage_min,
+            voltage_max=ratings.voltage_max,
+            current_min=ratings.current_min,
+            current_max=ratings.current_max,
+            power_min=ratings.power_min,
+            power_max=ratings.power_max,
+            temperature_min=None,
+            temperature_max=None,
+        )
 
     def keep_alive(self) -> None:
         self._advance()

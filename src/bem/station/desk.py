@@ -73,7 +73,9 @@ class CommandDesk:
                 stored.reply
                 or Refused(
                     "the station received this command and stopped before it answered; whether it "
-                    "took effect shows in the record of the experiment"
+                    "took effect shows in the record of the experiment",
+                    # A start that did take effect is refused for good when it is tried again.
+                    retry=True,
                 ).reply()
             )
         try:

@@ -64,10 +64,11 @@ class ControlLoop:
     def recover(self) -> None:
         """Look for the device once, which makes it safe, and end runs that a crash left open."""
         safe = self._power.reopen_if_due()
-        for experiment in self._journal.close_interrupted_runs(
-            "the station's process or its machine stopped without warning", safe
-        ):
+        cause = "the station's process or its machine stopped without warning"
+        for experiment in self._journal.close_interrupted_runs(cause, safe):
             _LOGGER.warning("experiment %s was interrupted by a crash or a power cut", experiment)
+            # Nobody knows why, and nobody has seen the battery since: a person looks first.
+            self._latch_fault(f"experiment {experiment} was interrupted: {cause}")
 
     def submit(self, order: Order) -> "Future[LocalReply]":
         """Hand an order over; the loop answers it at the latest after its next reading.
@@ -114,6 +115,7 @@ class ControlLoop:
             self._end_run(self._run).end(
                 "interrupted", reason, verified, self._clock.monotonic_ns()
             )
+            self._power.release()
         self._refuse_all(reason)
         self._power.close()
 
@@ -186,6 +188,7 @@ class ControlLoop:
         elif self._run is not None:
             now_ns = self._clock.monotonic_ns()
             self._end_run(self._run).end("finished", "the program ended", verified, now_ns)
+            self._power.release()
 
     def _device_lost(self, error: DeviceError) -> None:
         reason = f"the device is lost: {error}"
@@ -211,6 +214,7 @@ class ControlLoop:
         if judged is not None and judged.at_ns is not None and judged.at_ns > self._taken_ns:
             run.take_last(judged.values, judged.at_ns)
         run.fail(troubles[0].cause, reason, verified, now_ns)
+        self._power.release()
 
     def _latch_fault(self, reason: str) -> None:
         if self._latch is None:
@@ -304,6 +308,7 @@ class ControlLoop:
             raise Refused(f"experiment {order.experiment} is not running here")
         verified = self._power.make_safe()
         self._end_run(run).end("stopped", order.sentence, verified, self._clock.monotonic_ns())
+        self._power.release()
         if not verified:
             reason = f"the output could not be verified off: {self._power.lost_reason}"
             self._latch_fault(reason)

@@ -92,6 +92,8 @@ class PowerPath:
         self.is_open = True
         self._opened_ns = self._clock.monotonic_ns()
         self._absent.end()
+        # A process that crashed may have left the limits of its run behind.
+        self.release()
         return True
 
     def lose(self, reason: str) -> None:
@@ -140,6 +142,15 @@ class PowerPath:
         held = self._device.protect(protection)
         self._device.keep_alive()
         _LOGGER.info("the device holds %s", held)
+
+    def release(self) -> None:
+        """Have the device give up the bounds of a run; one that does not is no danger."""
+        if not self.is_open:
+            return
+        try:
+            self._device.release()
+        except DeviceError as error:
+            _LOGGER.warning("the device keeps the limits of the last run: %s", error)
 
     def apply(self, setpoint: Setpoint) -> bool:
         """Hold a set point; whether the device had to be asked because that changes anything.

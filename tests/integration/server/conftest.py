@@ -43,11 +43,6 @@ _RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 _START_S = 60.0
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Make the mark of these tests known."""
-    config.addinivalue_line("markers", "server: starts a MariaDB or a RabbitMQ of its own")
-
-
 def _need(found: object, package: str) -> None:
     if not found:
         pytest.skip(f"needs the Debian package {package}: sudo apt-get install {package}")

@@ -98,7 +98,7 @@ def test_kill_9_loses_at_most_a_second_and_interrupts(
     assert station.rows("SELECT outcome FROM run") == [(None,)]
     station.boot()
     wait_until(station.ready, "the station after the crash", timeout_s=30)
-    assert station.state() == "idle"
+    assert station.state() == "fault"
     assert station.rows("SELECT outcome FROM run") == [("interrupted",)]
     last = station.rows("SELECT seq, kind, data FROM event ORDER BY seq DESC LIMIT 1")[0]
     assert last[:2] == (2, "run_ended")
@@ -158,12 +158,12 @@ def test_answers_outlive_the_process_and_unanswered_commands_are_not_repeated(
     station.boot()
     wait_until(station.ready, "the station", timeout_s=30)
     assert station.start(charging, answered).ok
-    assert station.state() == "idle"
+    assert station.state() == "fault"
     station.experiment = uuid.uuid4()
     reply = station.start(charging, unanswered)
     assert not reply.ok
     assert "stopped before it answered" in reply.reason
-    assert station.state() == "idle"
+    assert station.state() == "fault"
 
 
 def test_a_trip_latches_until_acknowledged_across_a_restart(

@@ -23,7 +23,8 @@ from bem_drivers.can import CanSettings, Frame
 from bem_drivers.epc import DRIVER
 from bem_drivers.epc.driver import EpcDriver
 from bem_drivers.epc.settings import EpcSettings
-from bem_drivers.model import BatteryModelSettings
+from bem_drivers.model import BatteryModel, BatteryModelSettings
+from bem_drivers.model.settings import Chemistry
 
 MS = 1_000_000
 BUS = {"interface": "virtual", "channel": "none"}
@@ -146,6 +147,15 @@ class TestProtection:
             epc.driver.protect(Protection(3.8, 4.2, -1.0, 1.0))
         assert epc.driver.read().faults == ()
         epc.driver.protect(PROTECTION)
+
+    def test_the_next_battery_may_lie_outside_of_the_last_ones_window(self, epc: EpcBench) -> None:
+        epc.driver.protect(Protection(3.4, 4.2, -1.0, 1.0, silence_s=1.0))
+        epc.driver.release()
+        epc.unit.stage.battery = BatteryModel(BatteryModelSettings(chemistry=Chemistry.LFP))
+        epc.loop(1.0)
+        assert epc.driver.read().faults == ()
+        held = epc.driver.protect(Protection(2.5, 3.35, -1.0, 1.0))
+        assert (held.voltage_min, held.voltage_max) == (2.5, 3.35)
 
     def test_a_window_that_no_epc_has_is_refused(self, epc: EpcBench) -> None:
         with pytest.raises(ConfigurationRefused, match=r"leave nothing of the 0\.4\.\.5\.1 V"):

@@ -50,6 +50,13 @@ class TestPowerDevice:
         assert held.silence_s == pytest.approx(0.5)
         assert held.power_max == pytest.approx(power_device.ratings.power_max)
 
+    def test_it_gives_up_its_limits_and_takes_others(self, power_device: PowerDevice) -> None:
+        power_device.protect(PROTECTION)
+        power_device.release()
+        power_device.release()
+        assert power_device.read().faults == ()
+        assert power_device.protect(PROTECTION).voltage_max == pytest.approx(4.25, abs=0.001)
+
     def test_limits_beyond_its_ratings_are_clipped(self, power_device: PowerDevice) -> None:
         held = power_device.protect(Protection(-10.0, 100.0, -1000.0, 1000.0))
         ratings = power_device.ratings

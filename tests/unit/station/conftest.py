@@ -112,6 +112,10 @@ class ScriptedDevice(PowerDevice):
         self.protection = protection
         return protection
 
+    def release(self) -> None:
+        self.calls.append("release")
+        self.protection = None
+
     def keep_alive(self) -> None:
         self.calls.append("keep_alive")
 

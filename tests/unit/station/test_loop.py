@@ -494,6 +494,18 @@ def test_an_error_of_the_program_switches_off_fails_the_run_and_latches(
     assert "ZeroDivisionError: oops" in bench.rows("SELECT reason FROM latch")[0][0]
 
 
+def test_the_device_gives_up_the_limits_of_a_run_that_ended(
+    bench: Bench, hour_of_charging: Program
+) -> None:
+    bench.start(hour_of_charging)
+    bench.turn(2)
+    assert bench.device.protection is not None
+    bench.device.voltage = 9.9
+    bench.turn()
+    assert bench.outcome() == "failed"
+    assert bench.device.protection is None
+
+
 def test_a_run_cut_off_by_a_crash_becomes_interrupted(
     bench: Bench, hour_of_charging: Program
 ) -> None:
@@ -504,7 +516,7 @@ def test_a_run_cut_off_by_a_crash_becomes_interrupted(
     bench.boot()
     assert bench.device.calls[0] == "open"
     assert bench.device.active == OFF
-    assert bench.state == "idle"
+    assert bench.state == "fault", "nobody has seen the battery since: a person looks first"
     assert bench.outcome() == "interrupted"
     rows = bench.rows("SELECT seq, kind, elapsed_us FROM event ORDER BY seq")
     assert rows[-1] == (len(rows) - 1, "run_ended", 1_200_000)
