@@ -71,8 +71,12 @@ class Journal:
             isolation_level=None,
             check_same_thread=False,
         )
-        self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
-        self._identity = _identity(path)
+        try:
+            self._connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+            self._identity = _identity(path)
+        except BaseException:
+            self._connection.close()
+            raise
         self._path = path
 
     def close(self) -> None:

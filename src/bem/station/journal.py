@@ -311,9 +311,16 @@ class Journal:
         database = sqlite3.connect(
             self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
+        try:
+            self._prepare(database)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    def _prepare(self, database: sqlite3.Connection) -> None:
         version = int(database.execute("PRAGMA user_version").fetchone()[0])
         if version not in (0, SCHEMA_VERSION):
-            database.close()
             raise JournalError(
                 f"the journal {self._path} has version {version}, this program knows "
                 f"{SCHEMA_VERSION}; install the release that wrote it"
@@ -323,7 +330,6 @@ class Journal:
         database.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
         database.executescript(SCHEMA)
         database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        return database
 
     def _write(self) -> None:
         """Commit until closed. Runs in the writer's thread."""

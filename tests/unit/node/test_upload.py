@@ -26,6 +26,8 @@ class Wire:
     sent: list[SampleBatch | EventBatch] = field(default_factory=list)
     forgotten: list[tuple[str, uuid.UUID, int, int]] = field(default_factory=list)
 
+    made: list[Uploader] = field(default_factory=list)
+
     def __post_init__(self) -> None:
         self.uploader = self.new_uploader()
 
@@ -36,6 +38,7 @@ class Wire:
             forget=lambda *what: self.forgotten.append(what),
             clock=lambda: self.seconds,
         )
+        self.made.append(self.uploader)
         return self.uploader
 
     def publish(self, batch: SampleBatch | EventBatch) -> bool:
@@ -74,8 +77,9 @@ class Wire:
 def wire(settings: Settings) -> Iterator[Wire]:
     wire = Wire(settings)
     yield wire
-    wire.uploader.stop()
-    wire.uploader.run()
+    for uploader in wire.made:
+        uploader.stop()
+        uploader.run()
 
 
 def test_rows_go_out_in_full_batches_within_the_window(wire: Wire, recorder: "Recorder") -> None:
