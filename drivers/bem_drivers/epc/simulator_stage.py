@@ -61,7 +61,7 @@ class PowerStage:
         self.cell_connected = True
         self._settings = settings
         # Repeatable noise on a simulated converter; nothing secret depends on it.
-        self._random = random.Random(settings.seed)  # noqa: S311
+        self._random = random.Random(settings.seed)  # noqa: S311 - noise, not a secret
 
     @property
     def ls_mv(self) -> int:

@@ -67,7 +67,7 @@ class VirtualDevice(PowerDevice):
         self._clock = clock
         self._battery = BatteryModel(settings.battery)
         # Repeatable noise on a simulated meter; nothing secret depends on it.
-        self._random = random.Random(settings.seed)  # noqa: S311
+        self._random = random.Random(settings.seed)  # noqa: S311 - noise, not a secret
         self._is_open = False
         self._active = OFF
         self._fault: str | None = None

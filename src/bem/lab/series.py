@@ -76,16 +76,6 @@ def series(experiment: Experiment, start_us: int | None, end_us: int | None, poi
     return _of_stretches(experiment, start, end, factor * width_us(level), joined)
 
 
-def latest_window(experiment: Experiment, duration_us: int, points: int) -> Series:
-    """Get the newest part of a run.
-
-    Raises:
-        ValueError: ``points`` is out of range.
-    """
-    newest = _newest_us(experiment)
-    return series(experiment, newest - duration_us, newest, points)
-
-
 def _newest_us(experiment: Experiment) -> int:
     found = Intake.objects.filter(experiment=experiment).values_list("elapsed_us", flat=True)
     return found.first() or 0
