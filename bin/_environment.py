@@ -1,4 +1,4 @@
-"""Make the virtual environment of this checkout: ``_environment.py demo|test``.
+"""Make the virtual environment of this checkout: ``_environment.py demo|lab|test``.
 
 Run by the entry points beside it, with any supported Python and nothing installed. It installs
 this checkout, editable, with the pinned versions of ``.ci/constraints.txt``, and does nothing when
@@ -21,6 +21,7 @@ FRONTEND = ROOT / "src" / "bem" / "web" / "frontend"
 DEMO = f"{ROOT}[demo]"
 WANTED = {
     "demo": ["--editable", DEMO],
+    "lab": ["--editable", DEMO, "--group", "lab"],
     "test": ["--editable", DEMO, "--group", "test", "--group", "lint"],
 }
 """What to install for each kind of environment; the later kinds hold what the earlier ones do."""

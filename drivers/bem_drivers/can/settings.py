@@ -18,7 +18,11 @@ class CanSettings(BaseModel):
 
     interface: Literal["slcan", "socketcan", "virtual"] = "socketcan"
     channel: str = Field(default="can0", min_length=1)
-    bitrate: int = Field(default=125_000, gt=0, description="bit/s")
+    bitrate: int = Field(default=125_000, gt=0, title="Bit rate", description="bit/s")
     settle_s: float = Field(
-        default=0.0, ge=0, le=10, description="wait (s) after opening an slcan port"
+        default=0.0,
+        ge=0,
+        le=10,
+        title="Settling time",
+        description="wait (s) after opening an slcan port",
     )

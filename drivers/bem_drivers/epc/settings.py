@@ -17,7 +17,9 @@ class EpcSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     bus: CanSettings
-    device_id: int = Field(default=0x13, ge=0x00, le=0x3F)
+    device_id: int = Field(
+        default=0x13, ge=0x00, le=0x3F, title="CAN id", description="such as 19 or 0x13"
+    )
     serial_number: int | None = Field(default=None, ge=0, le=255)
     reply_timeout_s: float = Field(default=0.1, ge=0.03, le=2.0, description="for each question")
 

@@ -20,6 +20,9 @@ ROLES = ("viewer", "operator", "supervisor", "admin")
 
 _EXTRAS = {
     "station": "drivers",
+    "drivers": "drivers",
+    "stations": "node",
+    "enable-stations": "node",
     "node": "node",
     "manager": "server",
     "web": "server",
@@ -90,11 +93,47 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="only switch its output off and verify it, after its process has gone",
     )
+    station.add_argument(
+        "--check",
+        type=Path,
+        metavar="FILE",
+        help="only say whether FILE could be its definition; touches no device",
+    )
+    drivers = add("drivers", _drivers, "list the drivers of this machine")
+    drivers.add_argument("--json", action="store_true", help="with the settings that they take")
+    stations = add("stations", _stations, "say how each station of this node is")
+    stations.add_argument("--json", action="store_true", help="as a list for programs")
+    enable = add(
+        "enable-stations",
+        _enable_stations,
+        "bring the units of the stations in line with their definitions (for systemd, as root)",
+    )
+    enable.add_argument(
+        "--stamp", type=Path, metavar="FILE", help="file whose time says what was dealt with"
+    )
     add("node", _node, "run the agent of this node")
     add("manager", _manager, "run the master-node manager")
     add("web", _web, "serve the web application")
     add("broker", _broker, "run the embedded MQTT broker (for one computer only)")
-    add("migrate", _migrate, "bring the database's tables up to date")
+    migrate = add("migrate", _migrate, "bring the database's tables up to date")
+    instead = migrate.add_mutually_exclusive_group()
+    instead.add_argument(
+        "--check",
+        action="store_true",
+        help="only compare: ends with 0 if nothing is to do, 3 if something is, 2 if the database "
+        "is newer than this release, 1 if it does not answer",
+    )
+    instead.add_argument(
+        "--list",
+        action="store_true",
+        help="only list this release's newest migrations, as a file for --to",
+    )
+    instead.add_argument(
+        "--to",
+        type=Path,
+        metavar="FILE",
+        help="go back or forward to what another release listed in FILE",
+    )
     users = commands.add_parser("user", help="the people who may sign in")
     user_commands = users.add_subparsers(dest="user_command", required=True, metavar="COMMAND")
     user = add("add", _add_user, "let somebody sign in", user_commands)
@@ -103,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     user.add_argument(
         "--password-file", type=Path, metavar="FILE", help="file with the password; else it asks"
     )
+    user.add_argument("--if-none", action="store_true", help="only if there is no account yet")
     _add_demo(commands)
     return parser
 
@@ -140,9 +180,31 @@ def _add_demo(commands: "argparse._SubParsersAction[_P]") -> None:
 
 
 def _station(settings: Settings, arguments: argparse.Namespace) -> int:
+    if arguments.check is not None:
+        from bem.station.check import check
+
+        return check(settings, arguments.id, arguments.check)
     from bem.station.main import make_safe, run
 
     return (make_safe if arguments.make_safe else run)(settings, arguments.id)
+
+
+def _drivers(_settings: Settings, arguments: argparse.Namespace) -> int:
+    from bem.station.check import list_drivers
+
+    return list_drivers(as_json=arguments.json)
+
+
+def _stations(settings: Settings, arguments: argparse.Namespace) -> int:
+    from bem.cli.stations import list_stations
+
+    return list_stations(settings, as_json=arguments.json)
+
+
+def _enable_stations(settings: Settings, arguments: argparse.Namespace) -> int:
+    from bem.cli.stations import enable_stations
+
+    return enable_stations(settings, arguments.stamp)
 
 
 def _node(settings: Settings, _arguments: argparse.Namespace) -> int:
@@ -169,13 +231,15 @@ def _broker(settings: Settings, _arguments: argparse.Namespace) -> int:
     return run(settings)
 
 
-def _migrate(_settings: Settings, _arguments: argparse.Namespace) -> int:
+def _migrate(_settings: Settings, arguments: argparse.Namespace) -> int:
     from bem.cli.records import migrate
 
-    return migrate()
+    return migrate(check=arguments.check, show=arguments.list, to=arguments.to)
 
 
 def _add_user(_settings: Settings, arguments: argparse.Namespace) -> int:
     from bem.cli.records import add_user
 
-    return add_user(arguments.name, arguments.role, arguments.password_file)
+    return add_user(
+        arguments.name, arguments.role, arguments.password_file, if_none=arguments.if_none
+    )

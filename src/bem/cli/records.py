@@ -6,50 +6,72 @@ import sys
 from pathlib import Path
 
 import django
-from django.core.management import call_command
 from django.db import DatabaseError
 
 from bem.runtime.settings import read_secret
 
+_REFUSED = 2
 
-def migrate() -> int:
-    """Bring the tables up to date; gives the exit code."""
+
+def migrate(*, check: bool, show: bool, to: Path | None) -> int:
+    """Bring the tables to this release, or do what else is asked; gives the exit code."""
     _wake_django()
+    from bem.lab import migrate as work
+
     try:
-        call_command("migrate", interactive=False, verbosity=1)
+        if show:
+            sys.stdout.write(work.listing())
+            return 0
+        if check:
+            return work.check(sys.stdout.write)
+        return work.bring(to)
+    except work.MigrationRefused as refusal:
+        sys.stderr.write(f"bem: {refusal}\n")
+        return _REFUSED
     except DatabaseError as error:
         sys.stderr.write(f"bem: the database refused: {error}\n")
         return 1
-    return 0
 
 
-def add_user(name: str, role: str, password_file: Path | None) -> int:
-    """Let somebody sign in; gives the exit code.
+def add_user(name: str, role: str, password_file: Path | None, *, if_none: bool = False) -> int:
+    """Let somebody sign in, with ``if_none`` only if nobody may yet; gives the exit code.
 
     Raises:
         SettingsError: the password file cannot be read or is empty.
     """
-    if password_file is not None:
-        password = read_secret(password_file.absolute(), "--password-file").get_secret_value()
-    else:
-        password = getpass.getpass(f"Password for {name}: ")
-        if password != getpass.getpass("Once more: "):
-            sys.stderr.write("bem: the two passwords differ; nothing was stored\n")
-            return 2
     _wake_django()
     from bem.lab.operations.errors import OperationRefused
     from bem.lab.operations.users import add_user as add
+    from bem.lab.operations.users import anybody
     from bem.lab.rights import Role
 
     try:
+        if if_none and anybody():
+            sys.stdout.write("somebody may sign in already; nothing was changed\n")
+            return 0
+        password = _password(name, password_file)
+        if password is None:
+            sys.stderr.write("bem: the two passwords differ; nothing was stored\n")
+            return _REFUSED
         add(name, Role[role.upper()], password)
     except OperationRefused as error:
         sys.stderr.write(f"bem: {error}\n")
-        return 2
+        return _REFUSED
+    except DatabaseError as error:
+        sys.stderr.write(f"bem: the database refused: {error}\n")
+        return 1
     sys.stdout.write(f"{name} may sign in as {role}\n")
     return 0
 
 
+def _password(name: str, file: Path | None) -> str | None:
+    """Get the password from a file or a person; ``None`` if the person is of two minds."""
+    if file is not None:
+        return read_secret(file.absolute(), "--password-file").get_secret_value()
+    password = getpass.getpass(f"Password for {name}: ")
+    return password if password == getpass.getpass("Once more: ") else None
+
+
 def _wake_django() -> None:
-    os.environ["DJANGO_SETTINGS_MODULE"] = "bem.web.settings"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "bem.web.command_settings"
     django.setup()

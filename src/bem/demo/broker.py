@@ -81,10 +81,11 @@ def run(settings: Settings) -> int:
     """
     if settings.broker.user is None:
         raise SettingsError("broker.user is not set: the embedded broker lets nobody in without")
-    if settings.broker.host not in ("localhost", _LISTEN):
-        raise SettingsError(
-            f"broker.host is {settings.broker.host!r}; the embedded broker serves only {_LISTEN}"
-        )
+    for host in settings.broker.hosts:
+        if host not in ("localhost", _LISTEN):
+            raise SettingsError(
+                f"broker.hosts names {host!r}; the embedded broker serves only {_LISTEN}"
+            )
     password = read_secret(settings.broker.password_file, "broker.password_file")
     config = BrokerConfig(
         listeners={"default": ListenerConfig(bind=f"{_LISTEN}:{settings.broker.port}")},

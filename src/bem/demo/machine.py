@@ -68,7 +68,7 @@ def prepare_settings(places: Places, port: int | None) -> Settings:
         _make_secret(places.secret(name))
     raw.update(data_dir=str(places.data), runtime_dir=str(places.runtime))
     raw.setdefault("logging", {"levels": {"amqtt": "WARNING", "transitions": "WARNING"}})
-    broker = raw.setdefault("broker", {"host": ADDRESS, "user": "bem"})
+    broker = raw.setdefault("broker", {"hosts": [ADDRESS], "user": "bem"})
     broker["password_file"] = str(places.secret("broker_password"))
     if not _is_free(broker.get("port", 0)):
         broker["port"] = free_port()

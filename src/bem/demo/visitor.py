@@ -1,6 +1,7 @@
 """A visitor of the pages who is no browser: reads them, fills in forms, watches the live stream."""
 
 import json
+import ssl
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
@@ -9,7 +10,13 @@ from http.cookiejar import CookieJar
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import urlencode, urlsplit
-from urllib.request import HTTPCookieProcessor, OpenerDirector, Request, build_opener
+from urllib.request import (
+    HTTPCookieProcessor,
+    HTTPSHandler,
+    OpenerDirector,
+    Request,
+    build_opener,
+)
 
 _TIMEOUT_S = 20.0
 _VOID = frozenset({"br", "hr", "img", "input", "link", "meta", "source", "use", "wbr"})
@@ -55,11 +62,16 @@ class Page:
 
 
 class Visitor:
-    """A session with the pages at ``address``, such as ``http://127.0.0.1:8869``."""
+    """A session with the pages at ``address``, such as ``http://127.0.0.1:8869``.
 
-    def __init__(self, address: str) -> None:
+    ``trust`` says whom to trust for an ``https`` address; by default whom the system trusts.
+    """
+
+    def __init__(self, address: str, trust: ssl.SSLContext | None = None) -> None:
         self.address = address
-        self._opener: OpenerDirector = build_opener(HTTPCookieProcessor(CookieJar()))
+        self._opener: OpenerDirector = build_opener(
+            HTTPCookieProcessor(CookieJar()), HTTPSHandler(context=trust)
+        )
 
     def sign_in(self, name: str, password: str) -> None:
         """Sign in.
@@ -123,7 +135,9 @@ class Visitor:
                     yield name, json.loads(value)
 
     def _open(self, path: str, data: bytes | None = None) -> HTTPResponse:
-        request = Request(f"{self.address}{path}", data)  # noqa: S310 - http, our own address
+        # Django wants to know where a form sent by https came from.
+        headers = {"Referer": f"{self.address}{path}"}
+        request = Request(f"{self.address}{path}", data, headers)  # noqa: S310 - our own address
         try:
             answer: HTTPResponse = self._opener.open(request, timeout=_TIMEOUT_S)
         except HTTPError as error:

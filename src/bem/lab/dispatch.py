@@ -10,7 +10,7 @@ from typing import Any, Literal
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from bem.lab.models import Command, Experiment, Intake, Station
 
@@ -36,18 +36,8 @@ def start_next(now: datetime, life: timedelta) -> list[Command]:
         now: The present instant.
         life: How long the order to start may take to reach the station.
     """
-    queued = Experiment.objects.filter(station=OuterRef("pk"), status=Experiment.Status.QUEUED)
-    active = Experiment.objects.filter(station=OuterRef("pk"), status__in=Experiment.ACTIVE)
-    underway = Command.objects.filter(station=OuterRef("pk"), status__in=Command.OPEN)
-    stations = Station.objects.filter(
-        Exists(queued),
-        ~Exists(active),
-        ~Exists(underway),
-        present=True,
-        node__online=True,
-        state=Station.State.IDLE,
-    )
-    started = [_start_at(station, now, life) for station in stations]
+    stations = _free_stations().values_list("pk", flat=True)
+    started = [_start_at(station, now, life) for station in list(stations)]
     return [command for command in started if command is not None]
 
 
@@ -176,8 +166,29 @@ def interrupt(experiment: int, reason: str, now: datetime) -> bool:
     )
 
 
-def _start_at(station: Station, now: datetime, life: timedelta) -> Command | None:
+def _free_stations() -> QuerySet[Station]:
+    queued = Experiment.objects.filter(station=OuterRef("pk"), status=Experiment.Status.QUEUED)
+    active = Experiment.objects.filter(station=OuterRef("pk"), status__in=Experiment.ACTIVE)
+    underway = Command.objects.filter(station=OuterRef("pk"), status__in=Command.OPEN)
+    return Station.objects.filter(
+        Exists(queued),
+        ~Exists(active),
+        ~Exists(underway),
+        present=True,
+        node__online=True,
+        state=Station.State.IDLE,
+    )
+
+
+def _start_at(station_key: int, now: datetime, life: timedelta) -> Command | None:
+    """Order a start, if the station is still free once nobody else can decide about it."""
     with transaction.atomic():
+        locked = Station.objects.select_for_update().values_list("pk", flat=True)
+        if locked.filter(pk=station_key).first() is None:
+            return None
+        station = _free_stations().filter(pk=station_key).first()
+        if station is None:
+            return None
         experiment = (
             Experiment.objects.select_for_update()
             .defer("program", "profile_text")
@@ -189,6 +200,8 @@ def _start_at(station: Station, now: datetime, life: timedelta) -> Command | Non
             return None
         experiment.status = Experiment.Status.STARTING
         experiment.save(update_fields=["status"])
+        # Locks end at the borders of one server; in a cluster this row lets only one commit.
+        Station.objects.filter(pk=station.pk).update(starts=F("starts") + 1)
         return Command.objects.create(
             station=station,
             experiment=experiment,

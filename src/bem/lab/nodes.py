@@ -1,13 +1,13 @@
 """Keep the records of nodes and stations as true as what the nodes report."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import transaction
 
-from bem.lab.models import Node, Station
+from bem.lab.models import DriverList, Node, Station
 
 
 class ChannelReport(Protocol):
@@ -54,6 +54,19 @@ class StationReport(Protocol):
     def period_ms(self) -> int: ...
     @property
     def time_scale(self) -> float: ...
+    @property
+    def definition(self) -> Mapping[str, object] | None: ...
+
+
+class DriverReport(Protocol):
+    """A driver of a node; ``settings`` is the JSON schema of those it takes."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def title(self) -> str: ...
+    @property
+    def settings(self) -> Mapping[str, object]: ...
 
 
 class NodeReport(Protocol):
@@ -71,6 +84,8 @@ class NodeReport(Protocol):
     def stations(self) -> Sequence[StationReport]: ...
     @property
     def unsent_samples(self) -> int: ...
+    @property
+    def drivers(self) -> Sequence[DriverReport] | None: ...
 
 
 def take_status(node: str, report: NodeReport, received_at: datetime) -> bool:
@@ -96,6 +111,8 @@ def take_status(node: str, report: NodeReport, received_at: datetime) -> bool:
             },
         )
         _take_stations(record, report.stations)
+        if report.drivers is not None:
+            _take_drivers(record, report.drivers)
     return before is None or not before.online
 
 
@@ -138,6 +155,15 @@ def _take_stations(node: Node, reports: Sequence[StationReport]) -> None:
         )
 
 
+def _take_drivers(node: Node, reports: Sequence[DriverReport]) -> None:
+    drivers = [
+        {"name": one.name, "title": one.title, "settings": dict(one.settings)} for one in reports
+    ]
+    kept = DriverList.objects.filter(node=node).first()
+    if kept is None or kept.drivers != drivers:
+        DriverList.objects.update_or_create(node=node, defaults={"drivers": drivers})
+
+
 def _facts(report: StationReport) -> dict[str, Any]:
     return {
         "name": report.name,
@@ -148,6 +174,7 @@ def _facts(report: StationReport) -> dict[str, Any]:
         **({} if report.state == Station.State.DOWN else _equipment(report)),
         "period_ms": report.period_ms,
         "time_scale": report.time_scale,
+        "definition": None if report.definition is None else dict(report.definition),
         "present": True,
     }
 

@@ -17,7 +17,7 @@ class Role(IntEnum):
     OPERATOR = 2
     """Describes batteries and profiles, queues and stops experiments."""
     SUPERVISOR = 3
-    """Acknowledges faults."""
+    """Acknowledges faults; makes, changes and removes stations."""
     ADMIN = 4
     """Manages users and settings."""
 

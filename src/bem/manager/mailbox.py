@@ -56,3 +56,9 @@ class Mailbox:
             letter = self._letters.popleft()
             self._bytes -= len(letter.payload)
             return letter
+
+    def clear(self) -> None:
+        """Forget all; whoever takes over is sent it again."""
+        with self._condition:
+            self._letters.clear()
+            self._bytes = 0

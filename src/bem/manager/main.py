@@ -3,7 +3,9 @@
 import fcntl
 import logging
 import os
+import secrets
 import signal
+import socket
 import threading
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,16 +16,18 @@ import django
 from bem.messages import node_filter
 from bem.messages.base import Message
 from bem.runtime.broker import BrokerLink
-from bem.runtime.log import set_up_logging
+from bem.runtime.log import reload_logging, set_up_logging
 from bem.runtime.notify import Notifier
 from bem.runtime.settings import Settings, SettingsError
 
 _LOGGER = logging.getLogger(__name__)
-_CLIENT_ID = "bem-manager"
+_LEASE = "manager"
 
 
 def run(settings: Settings) -> int:
-    """Run the manager until SIGTERM or SIGINT.
+    """Run the manager until SIGTERM or SIGINT; SIGHUP takes new log levels.
+
+    Of several managers on one database one decides and the others stand by.
 
     Returns:
         The exit code: 0 after an orderly end, 1 if it cannot work here.
@@ -35,7 +39,7 @@ def run(settings: Settings) -> int:
         return 1
     try:
         django.setup()
-        return _run(settings)
+        return _run(settings, _holder(lock))
     except SettingsError as error:
         _LOGGER.critical("the manager cannot start: %s", error)
         return 1
@@ -43,44 +47,85 @@ def run(settings: Settings) -> int:
         os.close(lock)
 
 
-def _run(settings: Settings) -> int:
+def _run(settings: Settings, holder: str) -> int:
     # Models can be imported only after Django has been set up.
+    from django.db import Error as DatabaseError
+    from django.db import connection
+
+    from bem.lab.lease import LeaseKeeper
     from bem.manager.mailbox import Letter, Mailbox
+    from bem.manager.post import Post
     from bem.manager.service import TOPICS, Manager
     from bem.manager.worker import Worker
 
-    stopping = threading.Event()
+    stopping, reloading = threading.Event(), threading.Event()
     notifier = Notifier()
     mailbox = Mailbox()
+    link: BrokerLink
+
+    def new_manager() -> Manager:
+        return Manager(settings.manager, publish)
+
+    def new_link() -> BrokerLink:
+        return BrokerLink(
+            settings.broker,
+            # Two that stand in for each other must not push each other off the broker.
+            client_id=f"bem-manager-{socket.gethostname()}_{secrets.token_hex(8)}",
+            subscriptions=[node_filter(topic) for topic in TOPICS],
+            on_message=arrived,
+        )
 
     def publish(topic: str, message: Message) -> bool:
-        return link.publish(topic, message)
-
-    manager = Manager(settings.manager, publish)
+        return post.held() and link.publish(topic, message)
 
     def arrived(topic: str, payload: bytes) -> None:
-        manager.heard(topic)
+        worker.manager.heard(topic)
         mailbox.put(Letter(topic, payload, datetime.now(UTC)))
 
-    link = BrokerLink(
-        settings.broker,
-        client_id=_CLIENT_ID,
-        subscriptions=[node_filter(topic) for topic in TOPICS],
-        on_message=arrived,
+    def take_up() -> None:
+        nonlocal link
+        # A new one knows nothing of what it believed when it decided last.
+        worker.manager = new_manager()
+        link = new_link()
+        link.start()
+
+    def lay_down() -> None:
+        link.stop()
+        mailbox.clear()
+
+    def alive() -> None:
+        notifier.alive()
+        if reloading.is_set():
+            reloading.clear()
+            reload_logging()
+
+    link = new_link()
+    post = Post(
+        LeaseKeeper(_LEASE, holder), take_up=take_up, lay_down=lay_down, status=notifier.status
     )
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopping.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, stop)
-    worker = Worker(manager, mailbox, stopping, notifier.alive)
-    link.start()
+    worker = Worker(new_manager(), mailbox, stopping, alive, tend=post.tend, status=notifier.status)
+    _handle_signals(stopping, reloading)
     notifier.ready()
     worker.run()
     notifier.stopping()
-    link.stop()
+    try:
+        post.leave()
+    except DatabaseError as error:
+        _LOGGER.warning("the post could not be given back, another takes it later: %s", error)
+    connection.close()
     return 0
+
+
+def _handle_signals(stopping: threading.Event, reloading: threading.Event) -> None:
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopping.set()
+
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        reloading.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, reload)
 
 
 def _only_one(path: Path) -> int | None:
@@ -98,3 +143,16 @@ def _only_one(path: Path) -> int | None:
         _LOGGER.critical("another manager holds %s", path)
         return None
     return descriptor
+
+
+def _holder(lock: int) -> str:
+    """Name this manager as no other is named: by its host and a number kept in its lock file.
+
+    The lock says that its predecessor is gone, so a lease under this name is free.
+    """
+    name = os.pread(lock, 64, 0).decode(errors="replace").strip()
+    if not name:
+        name = secrets.token_hex(8)
+        os.pwrite(lock, f"{name}\n".encode(), 0)
+        os.fsync(lock)
+    return f"{socket.gethostname()}/{name}"

@@ -9,7 +9,9 @@ from bem.messages.codec import MAX_BYTES, BadMessage, decode, encode
 from bem.messages.downward import Acknowledgement, CommandOrder
 from bem.messages.topics import Topic, node_filter, parse_topic, topic
 from bem.messages.upward import (
+    MAX_DEFINITION,
     CommandAnswer,
+    DriverReport,
     EventBatch,
     EventRow,
     LiveMessage,
@@ -25,10 +27,12 @@ from bem.messages.upward import (
 
 __all__ = [
     "MAX_BYTES",
+    "MAX_DEFINITION",
     "Acknowledgement",
     "BadMessage",
     "CommandAnswer",
     "CommandOrder",
+    "DriverReport",
     "EventBatch",
     "EventRow",
     "LiveMessage",

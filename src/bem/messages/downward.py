@@ -11,9 +11,16 @@ from bem.messages.base import Count, Instant, Message, Slug
 class CommandOrder(Message):
     """Something to do, at most once, for one station.
 
-    ``action`` and ``arguments`` are handed to the station as they are; the station checks them.
-    ``start`` takes ``experiment`` (UUID), ``name`` and ``program`` (:mod:`bem.domain.program`);
-    ``stop`` takes ``experiment``; ``acknowledge`` takes nothing.
+    ``start``, ``stop`` and ``acknowledge`` are handed to the station as they are; the station
+    checks them. ``start`` takes ``experiment`` (UUID), ``name`` and ``program``
+    (:mod:`bem.domain.program`); ``stop`` takes ``experiment``; ``acknowledge`` takes nothing.
+
+    ``define`` and ``remove`` are for the agent: they write and delete the station's definition.
+    Both take ``before``, the definition that the person saw, or ``null`` where there was none: a
+    node that has another one by now refuses. ``define`` takes ``definition``, the content of the
+    station's file (:class:`bem.runtime.settings.StationDefinition`).
+
+    ``by`` and ``note`` may stand beside any of these: who ordered it, and why.
     A node neither executes after ``expires_at`` nor executes an ``id`` twice; asked again, it
     repeats its answer. Both instants are by the node's clock, which the manager knows from the
     node's status: a small computer without a clock of its own may be far off after power-up.
@@ -22,7 +29,7 @@ class CommandOrder(Message):
     type: Literal["command"] = "command"
     id: UUID
     station: Slug
-    action: Literal["start", "stop", "acknowledge"]
+    action: Literal["start", "stop", "acknowledge", "define", "remove"]
     arguments: dict[str, Any] = Field(default_factory=dict)
     issued_at: Instant
     expires_at: Instant

@@ -13,6 +13,8 @@ MAX_BATCH = 5000
 """Most rows of one batch; nodes send up to 500."""
 MAX_DEPTH = 20
 """Deepest nesting of an event's data."""
+MAX_DEFINITION = 2048
+"""Longest definition, as JSON, that travels with each status."""
 
 Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
 """What an unsigned 32-bit column holds on every database."""
@@ -54,7 +56,8 @@ class StationReport(Message):
     ``idle``, ``running``, ``fault`` (latched: output off until a person acknowledges).
     ``reason`` says why it is down, lost or in fault. ``experiment`` is the one running.
     ``unsent`` counts the rows (samples and events) of its journal that the server has not
-    acknowledged. Ratings in V, A, W.
+    acknowledged. Ratings in V, A, W. ``definition`` is what its file says; ``None`` where the file
+    cannot be used or is larger than :data:`MAX_DEFINITION`.
     """
 
     id: Slug
@@ -73,6 +76,15 @@ class StationReport(Message):
     period_ms: int = Field(ge=1, le=86_400_000)
     time_scale: float = Field(default=1.0, gt=0)
     unsent: Count = 0
+    definition: Data | None = None
+
+
+class DriverReport(Message):
+    """A driver that a node has. ``settings``: the JSON schema (2020-12) of those it takes."""
+
+    name: str = Field(max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    title: str = Field(max_length=100)
+    settings: Data
 
 
 class NodeStatus(Message):
@@ -80,7 +92,8 @@ class NodeStatus(Message):
 
     ``session`` changes with every start of the agent. ``sent_at`` is the node's clock, from which
     the manager sees how far it is off. ``unsent_samples`` counts the samples that the server has
-    not acknowledged.
+    not acknowledged. ``drivers`` are those it has; ``None`` where they are as last told: they
+    come along on connecting and once a minute.
     """
 
     type: Literal["node_status"] = "node_status"
@@ -90,6 +103,7 @@ class NodeStatus(Message):
     hostname: str = Field(max_length=255)
     stations: tuple[StationReport, ...] = ()
     unsent_samples: Count = 0
+    drivers: tuple[DriverReport, ...] | None = None
 
 
 class NodeGone(Message):

@@ -1,7 +1,9 @@
 """The agent: ties definitions, stations, commands and upload to the broker."""
 
+import json
 import logging
 import queue
+import secrets
 import socket
 import threading
 import time
@@ -9,11 +11,15 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
+from pydantic import TypeAdapter, ValidationError
+
 import bem
 from bem.messages import (
+    MAX_DEFINITION,
     Acknowledgement,
     CommandAnswer,
     CommandOrder,
+    DriverReport,
     EventBatch,
     LiveMessage,
     NodeGone,
@@ -23,15 +29,20 @@ from bem.messages import (
     Topic,
     topic,
 )
+from bem.messages.upward import Data
 from bem.node.children import Children, StationArguments, station_arguments
 from bem.node.commands import Relay
 from bem.node.definitions import Definitions, is_station_id
+from bem.node.editor import StationEditor
+from bem.node.locks import holder
 from bem.node.orders import OrderStore
+from bem.node.tools import ToolFailed, Tools
 from bem.node.upload import Backlog, Uploader
 from bem.node.watch import StationWatch
 from bem.node.window import Clock
 from bem.runtime.broker import BrokerLink, Will
 from bem.runtime.inbox import Inbox
+from bem.runtime.log import Condition
 from bem.runtime.settings import Settings, StationDefinition
 
 _LOGGER = logging.getLogger(__name__)
@@ -43,7 +54,10 @@ STOP_S = 60.0
 """A station that needs longer than this to switch off and end is reported."""
 LAST_ROWS_S = 4.0
 """How long an orderly end waits for the last rows to be acknowledged."""
+DRIVERS_S = 60.0
+"""How often the drivers are told again, for a server that lost them."""
 _LOOK_AGAIN_S = 0.1
+_SENDABLE: TypeAdapter[dict[str, object]] = TypeAdapter(Data)
 _MAX_MESSAGES = 1000
 
 
@@ -60,8 +74,10 @@ class Agent:
         settings: Settings,
         *,
         arguments: StationArguments = station_arguments,
+        tools: Tools | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
+        self._tools = tools or Tools()
         self._settings = settings
         self._node = settings.node
         self._clock = clock
@@ -70,13 +86,18 @@ class Agent:
         self._stopping = threading.Event()
         self._failed = threading.Event()
         self._status_wanted = threading.Event()
+        self._scan_wanted = threading.Event()
+        self._drivers_wanted = threading.Event()
+        self._drivers: tuple[DriverReport, ...] = ()
         self._definitions = Definitions(settings.station_files)
         self._watches: dict[str, StationWatch] = {}
+        self._outgoing: dict[str, int | None] = {}
         self._children = (
             Children(settings, arguments, clock) if self._node.run_stations == "children" else None
         )
         self._store = OrderStore(settings.data_dir / "node.sqlite3")
-        self._relay = Relay(settings, self._store, self._publish_answer)
+        editor = StationEditor(settings, self, self._tools)
+        self._relay = Relay(settings, self._store, self._publish_answer, editor)
         self._uploader = Uploader(
             settings, publish=self._publish_rows, forget=self._forget, clock=clock
         )
@@ -84,11 +105,16 @@ class Agent:
         self._inbox = Inbox()
         self._threads = [
             threading.Thread(target=self._guard, args=(work,), name=name, daemon=True)
-            for name, work in (("upload", self._uploader.run), ("receive", self._receive))
+            for name, work in (
+                ("upload", self._uploader.run),
+                ("receive", self._receive),
+                ("drivers", self._list_drivers),
+            )
         ]
         self._link = BrokerLink(
             settings.broker,
-            client_id=f"bem-node-{self._node.id}",
+            # Who knew it could take our place at the broker; it lives as long as this process.
+            client_id=f"bem-node-{self._node.id}_{secrets.token_hex(8)}",
             subscriptions=[self._topic(Topic.COMMANDS), self._topic(Topic.ACKNOWLEDGEMENTS)],
             on_message=self._arrived,
             on_connected=self._connected,
@@ -98,6 +124,7 @@ class Agent:
         self._scan_at = 0.0
         self._status_at = 0.0
         self._live_at = 0.0
+        self._drivers_at = 0.0
 
     @property
     def failed(self) -> bool:
@@ -118,7 +145,8 @@ class Agent:
         self._wake.wait(wait_s)
         self._wake.clear()
         now = self._clock()
-        if now >= self._scan_at:
+        if self._scan_wanted.is_set() or now >= self._scan_at:
+            self._scan_wanted.clear()
             self._scan_at = now + SCAN_S
             self._scan()
         if not self._link.connected:
@@ -172,6 +200,27 @@ class Agent:
 
     # -- stations
 
+    def is_running(self, station: str) -> bool:
+        """Whether an experiment runs at a station, as far as it says."""
+        watch = self._watches.get(station)
+        return watch is not None and watch.live.state == "running"
+
+    def look_again(self) -> None:
+        """Look at the definitions now. Safe in any thread."""
+        self._scan_wanted.set()
+        self._wake.set()
+
+    def works_by(self, station: str, definition: StationDefinition | None) -> bool:
+        """Whether the station runs by this definition; ``None``: is there no more."""
+        watch = self._watches.get(station)
+        if (None if watch is None else watch.definition) != definition:
+            return False
+        outgoing = self._outgoing.get(station)
+        return outgoing is None or self._pid(station) != outgoing
+
+    def _pid(self, station: str) -> int | None:
+        return holder(self._settings.station_folder(station) / "lock")
+
     def _scan(self) -> None:
         self._definitions.scan()
         for station in list(self._watches):
@@ -200,8 +249,12 @@ class Agent:
         watch = self._watches[station]
         if watch.definition == definition or watch.live.state == "running":
             return
-        if self._children is not None and not self._children.end(station):
-            return
+        if self._children is not None:
+            if not self._children.end(station):
+                return
+        else:
+            # It ends by itself, and systemd starts it anew if it still has a definition.
+            self._outgoing[station] = self._pid(station)
         watch.stop()
         del self._watches[station]
         self._want_status()
@@ -234,6 +287,12 @@ class Agent:
         self._status_wanted.clear()
         self._status_at = now + self._node.heartbeat_s
         backlogs = self._uploader.backlogs
+        tells_drivers = bool(self._drivers) and (
+            self._drivers_wanted.is_set() or now >= self._drivers_at
+        )
+        if tells_drivers:
+            self._drivers_wanted.clear()
+            self._drivers_at = now + DRIVERS_S
         self._link.publish(
             self._topic(Topic.STATUS),
             NodeStatus(
@@ -243,6 +302,7 @@ class Agent:
                 hostname=socket.gethostname(),
                 stations=tuple(self._reports(backlogs)),
                 unsent_samples=sum(backlog.samples for backlog in backlogs.values()),
+                drivers=self._drivers if tells_drivers else None,
             ),
         )
 
@@ -257,7 +317,12 @@ class Agent:
                 else ""
             )
             unsent = backlog.samples + backlog.events
-            reports.append(report.model_copy(update={"reason": reason, "unsent": unsent}))
+            known = {
+                "reason": reason,
+                "unsent": unsent,
+                "definition": self._definition_of(station, watch),
+            }
+            reports.append(report.model_copy(update=known))
         for station, reason in sorted(self._definitions.broken.items()):
             if station not in self._watches and is_station_id(station):
                 reports.append(
@@ -270,6 +335,19 @@ class Agent:
                     )
                 )
         return reports
+
+    def _definition_of(self, station: str, watch: StationWatch) -> dict[str, object] | None:
+        """What its file says, which a running experiment may keep from being in force yet."""
+        if station in self._definitions.broken:
+            return None
+        definition = self._definitions.good.get(station, watch.definition).model_dump(mode="json")
+        if len(json.dumps(definition)) > MAX_DEFINITION:
+            return None
+        try:
+            return _SENDABLE.validate_python(definition)
+        except ValidationError:
+            # YAML can say more than a message carries; the station is reported all the same.
+            return None
 
     def _publish_live(self) -> None:
         stations = tuple(watch.live for _, watch in sorted(self._watches.items()))
@@ -286,6 +364,7 @@ class Agent:
 
     def _connected(self) -> None:
         self._uploader.connected()
+        self._drivers_wanted.set()
         self._want_status()
 
     def _receive(self) -> None:
@@ -302,6 +381,21 @@ class Agent:
                 self._relay.take(message)
             elif isinstance(message, Acknowledgement):
                 self._uploader.take(message)
+
+    def _list_drivers(self) -> None:
+        """Find out once which drivers there are; a new release comes with a new agent."""
+        trouble = Condition(_LOGGER, "the browser cannot offer this node's drivers")
+        while not self._stopping.is_set():
+            try:
+                self._drivers = self._tools.list_drivers()
+            except ToolFailed as error:
+                trouble.begin(error)
+                self._stopping.wait(DRIVERS_S)
+            else:
+                trouble.end()
+                self._drivers_wanted.set()
+                self._want_status()
+                return
 
     def _guard(self, work: Callable[[], None]) -> None:
         """Run a thread's work; if it ends by an error the whole agent shall start anew."""

@@ -1,4 +1,7 @@
-"""Relay commands to stations: at most once per id, and exactly one final answer each."""
+"""Carry out commands: at most once per id, and exactly one final answer each.
+
+Those about a run go to the station, those about its definition to the editor.
+"""
 
 import logging
 import sqlite3
@@ -12,6 +15,7 @@ from uuid import UUID
 from pydantic import ValidationError
 
 from bem.messages import CommandAnswer, CommandOrder, Outcome
+from bem.node.editor import EditRefused, StationEditor
 from bem.node.journal import Journal
 from bem.node.orders import OrderStore
 from bem.node.window import Clock
@@ -46,6 +50,7 @@ class Relay:
         settings: Settings,
         store: OrderStore,
         publish: Callable[[CommandAnswer], object],
+        editor: StationEditor,
         *,
         timeout_s: float = RELAY_TIMEOUT_S,
         clock: Clock = time.monotonic,
@@ -54,6 +59,7 @@ class Relay:
         self._settings = settings
         self._store = store
         self._publish = publish
+        self._editor = editor
         self._timeout_s = timeout_s
         self._clock = clock
         self._now = now
@@ -131,6 +137,8 @@ class Relay:
         # it was meant to be: an order that waits must not outlive an hour put back.
         life = min(order.expires_at - self._now(), order.expires_at - order.issued_at)
         expires_at = self._clock() + life.total_seconds()
+        if order.action in ("define", "remove"):
+            return self._edit(order, delivered=delivered, expired=life.total_seconds() <= 0)
         while not self._stopping.is_set():
             if self._clock() >= expires_at:
                 return self._expired(order, delivered=delivered)
@@ -161,6 +169,16 @@ class Relay:
                 client.close()
             self._stopping.wait(_AGAIN_S)
         return None
+
+    def _edit(self, order: CommandOrder, *, delivered: bool, expired: bool) -> CommandAnswer:
+        if delivered and self._editor.is_done(order):
+            return _final(order, Outcome.DONE, "")
+        if expired:
+            return _final(order, Outcome.EXPIRED, "it was not carried out in time")
+        try:
+            return _final(order, Outcome.DONE, self._editor.carry_out(order))
+        except EditRefused as refused:
+            return _final(order, Outcome.REFUSED, str(refused), retry=refused.retry)
 
     def _expired(self, order: CommandOrder, *, delivered: bool) -> CommandAnswer:
         """Say how an order ended whose time is over; the station's own record decides."""

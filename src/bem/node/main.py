@@ -10,7 +10,7 @@ from types import FrameType
 
 from bem.node.agent import Agent
 from bem.node.children import StationArguments, station_arguments
-from bem.runtime.log import set_up_logging
+from bem.runtime.log import reload_logging, set_up_logging
 from bem.runtime.notify import Notifier
 from bem.runtime.settings import Settings, SettingsError
 
@@ -19,7 +19,9 @@ _STEP_S = 0.25
 
 
 def run(settings: Settings, arguments: StationArguments = station_arguments) -> int:
-    """Run the agent until SIGTERM or SIGINT. ``arguments`` builds a station's command line.
+    """Run the agent until SIGTERM or SIGINT; SIGHUP takes new log levels.
+
+    ``arguments`` builds a station's command line.
 
     Returns:
         The exit code: 0 after an orderly end, 1 if the agent cannot work or a station stayed.
@@ -35,7 +37,7 @@ def run(settings: Settings, arguments: StationArguments = station_arguments) -> 
 
 
 def _run(settings: Settings, arguments: StationArguments) -> int:
-    stopping = False
+    stopping = reloading = False
     notifier = Notifier()
     try:
         agent = Agent(settings, arguments=arguments)
@@ -48,13 +50,21 @@ def _run(settings: Settings, arguments: StationArguments) -> int:
         stopping = True
         agent.wake()
 
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        nonlocal reloading
+        reloading = True
+
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, reload)
     agent.start()
     notifier.ready()
     while not stopping and not agent.failed:
         agent.step(_STEP_S)
         notifier.alive()
+        if reloading:
+            reloading = False
+            reload_logging()
     notifier.stopping()
     if agent.failed:
         # Leave the stations alone: the next agent finds them.

@@ -8,22 +8,55 @@ import logging
 import ssl
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
+from pathlib import Path
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from bem.messages import encode
 from bem.messages.base import Message
 from bem.runtime.log import Condition
-from bem.runtime.settings import BrokerSettings, read_secret
+from bem.runtime.settings import BrokerSettings, SettingsError, read_secret
 
 _LOGGER = logging.getLogger(__name__)
 _RECONNECT_MIN_S = 1
 _RECONNECT_MAX_S = 5
 _MAX_UNSENT = 2000
 """Messages that wait for a slow broker; above, publishing is refused instead of filling memory."""
+
+
+class _Client(mqtt.Client):
+    """Paho's client, which keeps to one host, made to try several in turn.
+
+    A connection that is lost or cannot be made moves on to the next host; ``trouble`` is why the
+    last attempt failed.
+    """
+
+    def __init__(self, hosts: Sequence[str], client_id: str) -> None:
+        super().__init__(
+            CallbackAPIVersion.VERSION2,
+            client_id=client_id,
+            clean_session=True,
+            protocol=mqtt.MQTTv311,
+        )
+        self._turns = cycle(hosts)
+        self.trouble: object = ""
+
+    def reconnect(self) -> MQTTErrorCode:
+        """Try the next host; paho calls this for the first connection and each further one."""
+        self.connect_async(next(self._turns), self.port, keepalive=self.keepalive)
+        try:
+            return super().reconnect()
+        except UnicodeError as error:
+            # No host name at all; paho's thread would end by anything but an OSError.
+            self.trouble = error
+            raise OSError(str(error)) from error
+        except OSError as error:
+            self.trouble = error
+            raise
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +68,13 @@ class Will:
 
 
 class BrokerLink:
-    """A connection that comes back for ever, subscribing anew each time.
+    """A connection that comes back for ever, at one host or the next, subscribing anew each time.
 
     ``on_message(topic, payload)`` and ``on_connected()`` are called from the link's own thread and
     must be quick: hand over, do not work there.
 
     Raises:
-        SettingsError: the password file cannot be read.
+        SettingsError: the password file or the certificate authority's cannot be read.
     """
 
     def __init__(
@@ -58,13 +91,9 @@ class BrokerLink:
         self._subscriptions = subscriptions
         self._on_message = on_message
         self._on_connected = on_connected
-        self._away = Condition(_LOGGER, f"broker {settings.host}:{settings.port} is away")
-        self._client = mqtt.Client(
-            CallbackAPIVersion.VERSION2,
-            client_id=client_id,
-            clean_session=True,
-            protocol=mqtt.MQTTv311,
-        )
+        names = " and ".join(f"{host}:{settings.port}" for host in settings.hosts)
+        self._away = Condition(_LOGGER, f"broker {names} is away")
+        self._client = _Client(settings.hosts, client_id)
         self._client.on_connect = self._connected
         self._client.on_connect_fail = self._connect_failed
         self._client.on_disconnect = self._disconnected
@@ -75,8 +104,7 @@ class BrokerLink:
             password = read_secret(settings.password_file, "broker.password_file")
             self._client.username_pw_set(settings.user, password.get_secret_value())
         if settings.ca_file is not None:
-            context = ssl.create_default_context(cafile=str(settings.ca_file))
-            self._client.tls_set_context(context)
+            self._client.tls_set_context(_tls(settings.ca_file))
         if will is not None:
             self._client.will_set(will.topic, encode(will.message), qos=1)
 
@@ -85,10 +113,15 @@ class BrokerLink:
         """Whether the broker can be reached right now."""
         return self._client.is_connected()
 
+    @property
+    def host(self) -> str:
+        """The host that is connected, or was tried last."""
+        return self._client.host
+
     def start(self) -> None:
         """Begin to connect, and to reconnect for ever, in a thread of its own."""
         self._client.connect_async(
-            self._settings.host, self._settings.port, keepalive=self._settings.keepalive_s
+            self._settings.hosts[0], self._settings.port, keepalive=self._settings.keepalive_s
         )
         self._client.loop_start()
 
@@ -122,7 +155,7 @@ class BrokerLink:
             self._on_connected()
 
     def _connect_failed(self, _client: mqtt.Client, _userdata: object) -> None:
-        self._away.begin("it does not accept connections; trying again for ever")
+        self._away.begin(f"{self._client.trouble}; trying again for ever")
 
     def _disconnected(
         self,
@@ -137,3 +170,16 @@ class BrokerLink:
 
     def _received(self, _client: mqtt.Client, _userdata: object, message: mqtt.MQTTMessage) -> None:
         self._on_message(message.topic, bytes(message.payload))
+
+
+def _tls(ca_file: Path) -> ssl.SSLContext:
+    """Trust one certificate authority, and check each host's certificate against its name."""
+    try:
+        context = ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:
+        raise SettingsError(
+            f"broker.ca_file: cannot use {ca_file}: {error}; "
+            "it must hold the certificate of the authority that signed the broker's"
+        ) from error
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context

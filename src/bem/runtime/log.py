@@ -3,16 +3,46 @@
 import logging
 import sys
 
-from bem.runtime.settings import LoggingSettings
+from bem.runtime.settings import LoggingSettings, SettingsError, load_settings
 
+_LOGGER = logging.getLogger(__name__)
 _FORMAT = "%(levelname)s %(name)s: %(message)s"
+_named: set[str] = set()
+"""The loggers that have a level of their own by the settings."""
 
 
 def set_up_logging(settings: LoggingSettings) -> None:
     """Send all logs to standard error at the levels of the settings."""
     logging.basicConfig(level=settings.level, format=_FORMAT, stream=sys.stderr, force=True)
+    _set_levels(settings)
+
+
+def reload_logging() -> bool:
+    """Take the levels from the settings file anew, and nothing else; ``False`` if it is broken.
+
+    Then the levels stay as they were. Call it from the loop that works, not from within a signal
+    handler: it reads a file and logs.
+    """
+    try:
+        settings = load_settings().logging
+    except SettingsError as error:
+        _LOGGER.error("the log levels stay as they were: %s", error)  # noqa: TRY400 - said in words
+        return False
+    logging.getLogger().setLevel(settings.level)
+    _set_levels(settings)
+    _LOGGER.info(
+        "log level %s%s", settings.level, "".join(f", {k} {v}" for k, v in settings.levels.items())
+    )
+    return True
+
+
+def _set_levels(settings: LoggingSettings) -> None:
+    for name in _named - settings.levels.keys():
+        logging.getLogger(name).setLevel(logging.NOTSET)
+    _named.clear()
     for name, level in settings.levels.items():
         logging.getLogger(name).setLevel(level)
+        _named.add(name)
 
 
 class Condition:

@@ -9,7 +9,15 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 DEFAULT_FILE = Path("/etc/bem/bem.yaml")
@@ -17,6 +25,7 @@ ENVIRONMENT_VARIABLE = "BEM_CONFIG"
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
+HostName = Annotated[str, Field(min_length=1, max_length=255)]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 NodeId = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
 
@@ -37,9 +46,12 @@ class LoggingSettings(_Section):
 
 
 class BrokerSettings(_Section):
-    """The MQTT broker. ``ca_file`` turns TLS on."""
+    """The MQTT broker, or the members of its cluster. ``ca_file`` turns TLS on.
 
-    host: str = "localhost"
+    ``hosts`` are tried in turn, for ever; the certificate of each must be made out to its name.
+    """
+
+    hosts: tuple[HostName, ...] = Field(default=("localhost",), min_length=1, max_length=16)
     port: Port = 1883
     user: str | None = None
     password_file: Path | None = None
@@ -60,16 +72,38 @@ class DatabaseSettings(_Section):
 
 
 class WebSettings(_Section):
-    """The web application. ``allowed_hosts`` are the host names it answers to."""
+    """The web application. ``allowed_hosts`` are the host names it answers to.
+
+    ``https``: ``serve`` speaks HTTPS by the certificate given; ``proxy`` speaks plain HTTP to a
+    proxy that speaks HTTPS and says so by ``X-Forwarded-Proto``; ``off`` is plain HTTP.
+    """
 
     address: str = "127.0.0.1"
     port: Port = 8869
     secret_key_file: Path | None = None
+    secret_key_previous_file: Path | None = None
     allowed_hosts: tuple[str, ...] = ("localhost", "127.0.0.1", "[::1]")
-    https: bool = False
+    https: Literal["serve", "proxy", "off"] = "off"
+    certificate_file: Path | None = None
+    key_file: Path | None = None
     workers: int = Field(default=1, ge=1, le=64)
     threads: int = Field(default=64, ge=4, le=1000)
     session_hours: int = Field(default=12, ge=1, le=720)
+
+    @field_validator("https", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, value: object) -> object:
+        # YAML takes a bare off for false.
+        return "off" if value is False else value
+
+    @model_validator(mode="after")
+    def _serving_needs_a_certificate(self) -> "WebSettings":
+        if self.https == "serve" and (self.certificate_file is None or self.key_file is None):
+            raise ValueError(
+                "https is serve, which needs certificate_file and key_file; "
+                "without a certificate choose proxy or off"
+            )
+        return self
 
 
 class ManagerSettings(_Section):
@@ -81,7 +115,11 @@ class ManagerSettings(_Section):
 
 
 class NodeSettings(_Section):
-    """The node agent. Times in s; ``batch_rows`` samples or ``batch_s``, what comes first."""
+    """The node agent. Times in s; ``batch_rows`` samples or ``batch_s``, what comes first.
+
+    ``release_link`` leads to the release in use, where releases are kept side by side: an idle
+    station that runs from another one ends, so that it is started again from that one.
+    """
 
     id: NodeId = "node"
     heartbeat_s: Seconds = 4.0
@@ -92,6 +130,7 @@ class NodeSettings(_Section):
     resend_s: Seconds = 5.0
     keep_days: float = Field(default=30.0, ge=0, le=36_500)
     run_stations: Literal["children", "external"] = "external"
+    release_link: Path | None = None
 
 
 class Settings(_Section):
@@ -157,9 +196,7 @@ def load_settings(path: Path | None = None) -> Settings:
     Raises:
         SettingsError: the file is missing, unreadable, not YAML, or says something not allowed.
     """
-    if path is None:
-        path = Path(os.environ.get(ENVIRONMENT_VARIABLE, DEFAULT_FILE))
-    return _load(path, Settings)
+    return _load(settings_file() if path is None else path, Settings)
 
 
 def load_station(path: Path) -> StationDefinition:
@@ -174,16 +211,31 @@ def load_station(path: Path) -> StationDefinition:
     return definition
 
 
+def settings_file() -> Path:
+    """The file that :func:`load_settings` reads."""
+    return Path(os.environ.get(ENVIRONMENT_VARIABLE, DEFAULT_FILE))
+
+
+def secret_path(path: Path | None, what: str) -> Path:
+    """Find the file of a secret; a relative path is looked up in systemd's credentials folder.
+
+    Raises:
+        SettingsError: no file is named.
+    """
+    if path is None:
+        raise SettingsError(f"{what} is not set: name the file that holds it")
+    if path.is_absolute():
+        return path
+    return Path(os.environ.get("CREDENTIALS_DIRECTORY", ".")) / path
+
+
 def read_secret(path: Path | None, what: str) -> SecretStr:
-    """Read a secret from its file; a relative path is looked up in systemd's credentials folder.
+    """Read a secret from its file, which is found as by :func:`secret_path`.
 
     Raises:
         SettingsError: no file is named, or it cannot be read or is empty.
     """
-    if path is None:
-        raise SettingsError(f"{what} is not set: name the file that holds it")
-    if not path.is_absolute():
-        path = Path(os.environ.get("CREDENTIALS_DIRECTORY", ".")) / path
+    path = secret_path(path, what)
     try:
         secret = path.read_text(encoding="utf-8").strip()
     except OSError as error:

@@ -70,6 +70,20 @@ class ControlLoop:
             # Nobody knows why, and nobody has seen the battery since: a person looks first.
             self._latch_fault(f"experiment {experiment} was interrupted: {cause}")
 
+    @property
+    def is_replaceable(self) -> bool:
+        """Whether the process may end now for a newer one: nothing runs or waits to be executed,
+        all is recorded, and no fault leaves the output in doubt.
+
+        A latched fault is in the journal, so the next process has it too.
+        """
+        return (
+            self._run is None
+            and not self._orders
+            and self._journal.trouble() is None
+            and (self._latch is None or self._power.is_open)
+        )
+
     def submit(self, order: Order) -> "Future[LocalReply]":
         """Hand an order over; the loop answers it at the latest after its next reading.
 

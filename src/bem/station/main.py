@@ -1,7 +1,10 @@
 """The station process from start to exit. Whatever way it ends, the output is off."""
 
 import logging
+import os
 import signal
+import sys
+import threading
 from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from math import inf
@@ -11,6 +14,7 @@ from types import FrameType
 from pydantic import ValidationError
 
 from bem.runtime.local import LocalReply, check_socket_path
+from bem.runtime.log import reload_logging
 from bem.runtime.notify import Notifier
 from bem.runtime.settings import Settings, SettingsError, StationDefinition, load_station
 from bem.station.clock import StationClock, SystemStationClock
@@ -20,6 +24,7 @@ from bem.station.lock import DeviceLock, StationBusy, StationLock
 from bem.station.loop import ControlLoop
 from bem.station.orders import Order
 from bem.station.pace import Pacer, Waker
+from bem.station.renewal import LOOK_S, Renewal
 from bem.station.server import StationServer
 from bem_drivers.base import Clock, DeviceError, PowerDevice
 from bem_drivers.registry import device_place, make_device
@@ -27,6 +32,8 @@ from bem_drivers.registry import device_place, make_device
 _LOGGER = logging.getLogger(__name__)
 PERIODS_PER_SILENCE = 2
 """A device must tolerate at least as many periods of silence, or a late pass ends a run."""
+_ENDED_IN_ORDER = ("success", "exec-condition")
+"""systemd's words for a station that ended by itself, or was not started without a definition."""
 
 
 class StationUnusable(Exception):
@@ -34,10 +41,12 @@ class StationUnusable(Exception):
 
 
 def run(settings: Settings, station_id: str) -> int:
-    """Run a station until SIGTERM, SIGINT or SIGHUP; returns the exit code of the process.
+    """Run a station until SIGTERM or SIGINT; returns the exit code of the process.
 
-    0: stopped on request. 1: it could not start, or an error ended it; the log says which. Logging
-    is the caller's to set up. Call it from the main thread, because it handles signals.
+    0: stopped on request, or it did nothing and its definition or release is another by now (see
+    :mod:`bem.station.renewal`). 1: it could not start, or an error ended it; the log says which.
+    SIGHUP reads the log levels again. Logging is the caller's to set up. Call it from the main
+    thread, because it handles signals.
     """
     clock = SystemStationClock()
     try:
@@ -53,7 +62,10 @@ def run(settings: Settings, station_id: str) -> int:
                 with Journal(
                     settings.journal_file(station_id), settings.node.keep_days, clock
                 ) as journal:
-                    return _Process(definition, device, journal, clock, signals).run(socket)
+                    renewal = _renewal(settings, definition)
+                    return _Process(definition, device, journal, clock, signals, renewal).run(
+                        socket
+                    )
             except JournalError as error:
                 _LOGGER.error("station %s cannot record: %s", station_id, error)  # noqa: TRY400 - the message names the remedy, a trace would bury it
                 _switch_off(device, station_id)
@@ -67,9 +79,15 @@ def make_safe(settings: Settings, station_id: str) -> int:
     """Switch the output of a station off when its process has gone; returns an exit code.
 
     For ``ExecStopPost=``, so that a killed process leaves nothing on. 0: verified off, or another
-    process runs the station or drives its device, which then is in charge of it. 1: it could not
-    be verified.
+    process runs the station or drives its device, which then is in charge of it, or the station
+    ended in order because its definition was removed. 1: it could not be verified.
     """
+    if (
+        os.environ.get("SERVICE_RESULT") in _ENDED_IN_ORDER
+        and not settings.station_file(station_id).exists()
+    ):
+        _LOGGER.info("station %s has no definition any more, and switched off itself", station_id)
+        return 0
     try:
         definition = load_station(settings.station_file(station_id))
         device = power_device(definition, SystemStationClock())
@@ -105,6 +123,15 @@ def _device_lock(
     return nullcontext() if place is None else DeviceLock(settings.data_dir / "devices", place)
 
 
+def _renewal(settings: Settings, definition: StationDefinition) -> Renewal | None:
+    """Watch for a newer definition or release, unless the agent is the one who sees to that."""
+    if settings.node.run_stations == "children":
+        return None
+    prefix = Path(os.path.realpath(sys.prefix))
+    file = settings.station_file(definition.id)
+    return Renewal(file, definition, settings.node.release_link, prefix)
+
+
 def _socket(settings: Settings, station_id: str) -> Path:
     path = settings.station_socket(station_id)
     try:
@@ -136,13 +163,19 @@ def power_device(definition: StationDefinition, clock: Clock) -> PowerDevice:
 
 
 class _Signals:
-    """Turns the signals that end a process into a request to stop while entered."""
+    """Turns signals into requests while entered: to stop, or to read the log levels again."""
 
     _HANDLED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
     def __init__(self) -> None:
         self.waker = Waker()
         self.received: signal.Signals | None = None
+        self._reload = False
+
+    def take_reload(self) -> bool:
+        """Whether the log levels were to be read again since the last call."""
+        wanted, self._reload = self._reload, False
+        return wanted
 
     def __enter__(self) -> "_Signals":
         self._before = {number: signal.signal(number, self._receive) for number in self._HANDLED}
@@ -153,7 +186,10 @@ class _Signals:
             signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:  # noqa: ARG002 - the signature is Python's
-        self.received = signal.Signals(number)
+        if number == signal.SIGHUP:
+            self._reload = True
+        else:
+            self.received = signal.Signals(number)
         self.waker.wake()
 
 
@@ -180,11 +216,14 @@ class _Process:
         journal: Journal,
         clock: StationClock,
         signals: _Signals,
+        renewal: Renewal | None = None,
     ) -> None:
         self._definition = definition
         self._journal = journal
         self._clock = clock
         self._signals = signals
+        self._renewal = renewal
+        self._look_ns = clock.monotonic_ns()
         self._loop = ControlLoop(definition, device, journal, clock)
         self._notifier = Notifier()
 
@@ -201,9 +240,9 @@ class _Process:
     def _control(self) -> int:
         """Turn the loop to its end. An error switches off here: closing the socket takes time."""
         try:
-            self._turn_until_stopped()
+            cause = self._turn_until_stopped()
             self._notifier.stopping()
-            self._loop.shut_down("the station was stopped")
+            self._loop.shut_down(cause)
         except Exception as error:  # noqa: BLE001 - as above
             return self._crash(error)
         return 0
@@ -213,13 +252,19 @@ class _Process:
         _LOGGER.error("an error ended the station; its output is off", exc_info=error)
         return 1
 
-    def _turn_until_stopped(self) -> None:
+    def _turn_until_stopped(self) -> str:
+        """Turn until told to stop or a newer process shall take over; gives the reason."""
         clock, signals = self._clock, self._signals
         pacer = Pacer(self._definition.period_ms * 1_000_000, clock.monotonic_ns())
         announced = ""
         # A long period must not look to systemd like a loop that hangs.
         longest_wait_s = (self._notifier.watchdog_s or inf) / 3
-        while signals.received is None:
+        renewed: str | None = None
+        while signals.received is None and renewed is None:
+            if signals.take_reload():
+                # In a thread of its own, because it reads a file, which the loop must not wait for.
+                threading.Thread(target=reload_logging, name="log levels", daemon=True).start()
+            renewed = self._renewed()
             wait_s = pacer.wait_s(clock.monotonic_ns())
             if wait_s > 0:
                 signals.waker.wait(min(wait_s, longest_wait_s))
@@ -236,13 +281,24 @@ class _Process:
             if status != announced:
                 self._notifier.status(status)
                 announced = status
+        received = signals.received
+        cause = f"on {received.name}" if received is not None else f"because {renewed}"
         late = pacer.lateness
         _LOGGER.info(
-            "stopping on %s after %d passes, %d periods skipped; "
+            "stopping %s, after %d passes, %d periods skipped; "
             "lateness 99.9 %%: %.1f ms, worst: %.1f ms",
-            signals.received.name,
+            cause,
             late.passes,
             late.skipped,
             late.quantile_us(0.999) / 1000,
             late.worst_us / 1000,
         )
+        return renewed or "the station was stopped"
+
+    def _renewed(self) -> str | None:
+        """Look for a newer definition or release now and then, but only while nothing runs."""
+        now_ns = self._clock.monotonic_ns()
+        if self._renewal is None or now_ns < self._look_ns or not self._loop.is_replaceable:
+            return None
+        self._look_ns = now_ns + round(LOOK_S * 1e9)
+        return self._renewal.reason()

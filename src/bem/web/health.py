@@ -8,16 +8,22 @@ from django.http import HttpRequest, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from bem import __version__
+from bem.web.gate import GATE
+
 
 @require_safe
 @never_cache
 @login_not_required
 def healthz(_request: HttpRequest) -> JsonResponse:
-    """Answer 200 if the database answers, else 503."""
+    """Answer 200 if the database answers and has the right tables, else 503; and the release."""
     try:
         with connection.cursor() as cursor:
             cursor.execute("SELECT 1")
             cursor.fetchone()
     except Error:
-        return JsonResponse({"database": "away"}, status=HTTPStatus.SERVICE_UNAVAILABLE)
-    return JsonResponse({"database": "ok"})
+        state = "away"
+    else:
+        state = "does not fit" if GATE.problem else "ok"
+    status = HTTPStatus.OK if state == "ok" else HTTPStatus.SERVICE_UNAVAILABLE
+    return JsonResponse({"database": state, "version": __version__}, status=status)

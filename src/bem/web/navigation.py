@@ -26,6 +26,7 @@ NAVIGATION = (
     ),
     Entry("Profiles", "wave-sine", "records:profile-list", ("records:profile",)),
     Entry("Batteries", "battery", "records:battery-list", ("records:battery",)),
+    Entry("Stations", "server", "records:station-list", ("records:station",)),
 )
 
 

@@ -1,13 +1,15 @@
-"""Django's settings for the web application, and for the migrations of all its tables."""
+"""Django's settings for the web application."""
 
 from datetime import timedelta
 from pathlib import Path
 
 from bem.lab import django_settings as lab
 from bem.runtime.settings import read_secret
+from bem.web import installed
 
 _HERE = Path(__file__).parent
 _WEB = lab.SETTINGS.web
+_HTTPS = _WEB.https != "off"
 
 DATABASES = lab.DATABASES
 DEFAULT_AUTO_FIELD = lab.DEFAULT_AUTO_FIELD
@@ -17,26 +19,26 @@ USE_TZ = lab.USE_TZ
 
 DEBUG = False
 SECRET_KEY = read_secret(_WEB.secret_key_file, "web.secret_key_file").get_secret_value()
+SECRET_KEY_FALLBACKS = (
+    []
+    if _WEB.secret_key_previous_file is None
+    # What was signed before the key was changed stays valid until it expires.
+    else [
+        read_secret(
+            _WEB.secret_key_previous_file, "web.secret_key_previous_file"
+        ).get_secret_value()
+    ]
+)
 ALLOWED_HOSTS = list(_WEB.allowed_hosts)
 ROOT_URLCONF = "bem.web.urls"
 WSGI_APPLICATION = "bem.web.wsgi.application"
 
-INSTALLED_APPS = [
-    *lab.INSTALLED_APPS,
-    "django.contrib.sessions",
-    "django.contrib.messages",
-    "django.contrib.staticfiles",
-    "django_filters",
-    "django_htmx",
-    "django_tables2",
-    "bem.web",
-    "bem.web.records",
-    "bem.web.watch",
-]
+INSTALLED_APPS = installed.INSTALLED_APPS
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "bem.web.middleware.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "bem.web.gate.Gatekeeper",
     # Inside of WhiteNoise, whose files are compressed already; event streams opt out themselves.
     "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -85,18 +87,13 @@ SESSION_COOKIE_NAME = "bem_session"
 SESSION_COOKIE_SAMESITE = "Lax"
 CSRF_COOKIE_NAME = "bem_csrf"
 CSRF_FAILURE_VIEW = "bem.web.errors.forbidden"
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _WEB.https
-SECURE_HSTS_SECONDS = int(timedelta(days=30).total_seconds()) if _WEB.https else 0
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = _HTTPS
+SECURE_HSTS_SECONDS = int(timedelta(days=30).total_seconds()) if _HTTPS else 0
+# Anybody else could claim it; without a proxy nobody may.
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _WEB.https == "proxy" else None
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-# Passwords are chosen by people and set through the `bem` command.
-AUTH_PASSWORD_VALIDATORS = [
-    {
-        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
-        "OPTIONS": {"min_length": 10},
-    },
-    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
-]
+AUTH_PASSWORD_VALIDATORS = installed.AUTH_PASSWORD_VALIDATORS
 
 LANGUAGE_CODE = "en-gb"
 USE_I18N = False

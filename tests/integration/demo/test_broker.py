@@ -66,7 +66,7 @@ def broker(tmp_path: Path, wait_until: WaitUntil) -> Iterator[Broker]:
         port = probe.getsockname()[1]
     (tmp_path / "password").write_text(PASSWORD)
     (tmp_path / "bem.yaml").write_text(
-        f"broker: {{host: 127.0.0.1, port: {port}, user: bem, "
+        f"broker: {{hosts: [127.0.0.1], port: {port}, user: bem, "
         f"password_file: {tmp_path / 'password'}}}\n"
         "logging: {levels: {amqtt: WARNING, transitions: WARNING}}\n"
     )

@@ -76,7 +76,7 @@ class Laboratory:
                     "data_dir": str(folder / "data"),
                     "runtime_dir": str(folder / "run"),
                     "broker": {
-                        "host": "127.0.0.1",
+                        "hosts": ["127.0.0.1"],
                         "port": _free_port(),
                         "user": "bem",
                         "password_file": str(folder / "password"),

@@ -290,7 +290,7 @@ class RabbitMQ(Program):
         """The settings of it; writes the password's file."""
         password_file.write_text(self.password)
         return {
-            "host": "127.0.0.1",
+            "hosts": ["127.0.0.1"],
             "port": self.port,
             "user": "bem",
             "password_file": str(password_file),

@@ -48,7 +48,7 @@ def test_an_unknown_key_is_named_with_what_is_allowed(
     assert main(["--config", str(settings_file), "broker"]) == 2
     said = capsys.readouterr().err
     assert "broker.hots: unknown key" in said
-    assert "allowed here: ca_file, host, keepalive_s, password_file, port, user" in said
+    assert "allowed here: ca_file, hosts, keepalive_s, password_file, port, user" in said
 
 
 def test_a_wrong_value_is_shown(settings_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,7 +62,7 @@ def test_a_wrong_value_is_shown(settings_file: Path, capsys: pytest.CaptureFixtu
 def test_the_embedded_broker_wants_an_account(
     settings_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings_file.write_text("broker: {host: localhost}\n")
+    settings_file.write_text("broker: {hosts: [localhost]}\n")
     assert main(["--config", str(settings_file), "broker"]) == 2
     assert "broker.user is not set" in capsys.readouterr().err
 
@@ -70,7 +70,7 @@ def test_the_embedded_broker_wants_an_account(
 def test_the_embedded_broker_serves_this_computer_only(
     settings_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings_file.write_text("broker: {host: server.example, user: bem}\n")
+    settings_file.write_text("broker: {hosts: [server.example], user: bem}\n")
     assert main(["--config", str(settings_file), "broker"]) == 2
     assert "server.example" in capsys.readouterr().err
 

@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bem.node.editor import StationEditor
+from bem.node.tools import Tools
 from bem.runtime.journal_schema import SCHEMA
 from bem.runtime.local import LocalReply, LocalRequest
-from bem.runtime.settings import Settings
+from bem.runtime.settings import Settings, StationDefinition
 
 
 @pytest.fixture
@@ -30,6 +32,24 @@ def settings(tmp_path: Path) -> Iterator[Settings]:
                 "node": {"id": "node-a", "batch_rows": 10, "batches_in_flight": 3},
             }
         )
+
+
+class NoBench:
+    """No station runs, and none has to be waited for."""
+
+    def is_running(self, station: str) -> bool:
+        return station == ""
+
+    def look_again(self) -> None:
+        return
+
+    def works_by(self, station: str, definition: StationDefinition | None) -> bool:
+        return (station, definition) is not None
+
+
+@pytest.fixture
+def editor(settings: Settings) -> StationEditor:
+    return StationEditor(settings, NoBench(), Tools())
 
 
 class Recorder:

@@ -11,6 +11,7 @@ import pytest
 
 from bem.messages import CommandAnswer, CommandOrder, Outcome
 from bem.node.commands import Relay
+from bem.node.editor import StationEditor
 from bem.node.orders import OrderStore
 from bem.runtime.local import LocalReply
 from bem.runtime.settings import Settings
@@ -37,14 +38,17 @@ def order(seconds: float = 30.0, **changes: object) -> CommandOrder:
 class Desk:
     """A relay and what it answered."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, editor: StationEditor) -> None:
         self.settings = settings
+        self.editor = editor
         self.answers: list[CommandAnswer] = []
         self.begin()
 
     def begin(self, timeout_s: float = 0.3) -> None:
         self.store = OrderStore(self.settings.data_dir / "node.sqlite3")
-        self.relay = Relay(self.settings, self.store, self.answers.append, timeout_s=timeout_s)
+        self.relay = Relay(
+            self.settings, self.store, self.answers.append, self.editor, timeout_s=timeout_s
+        )
 
     def end(self) -> None:
         self.relay.stop()
@@ -59,8 +63,8 @@ class Desk:
 
 
 @pytest.fixture
-def desk(settings: Settings) -> Iterator[Desk]:
-    desk = Desk(settings)
+def desk(settings: Settings, editor: StationEditor) -> Iterator[Desk]:
+    desk = Desk(settings, editor)
     yield desk
     desk.end()
 

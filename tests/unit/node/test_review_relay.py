@@ -10,6 +10,7 @@ import pytest
 
 from bem.messages import CommandAnswer, CommandOrder
 from bem.node.commands import Relay
+from bem.node.editor import StationEditor
 from bem.node.orders import OrderStore
 from bem.runtime.settings import Settings
 
@@ -56,11 +57,12 @@ def full_store(settings: Settings) -> Iterator[OrderStore]:
 def test_without_a_disk_a_stop_still_reaches_its_station(
     settings: Settings,
     full_store: OrderStore,
+    editor: StationEditor,
     station: "FakeStation",
     wait_until: Callable[..., None],
 ) -> None:
     answers: list[CommandAnswer] = []
-    relay = Relay(settings, full_store, answers.append)
+    relay = Relay(settings, full_store, answers.append, editor)
     stop = order("stop")
     relay.take(stop)
     wait_until(lambda: answers, "the answer")
@@ -69,10 +71,13 @@ def test_without_a_disk_a_stop_still_reaches_its_station(
 
 
 def test_without_a_disk_nothing_else_is_begun_and_the_agent_goes_on(
-    settings: Settings, full_store: OrderStore, station: "FakeStation"
+    settings: Settings,
+    full_store: OrderStore,
+    editor: StationEditor,
+    station: "FakeStation",
 ) -> None:
     answers: list[CommandAnswer] = []
-    relay = Relay(settings, full_store, answers.append)
+    relay = Relay(settings, full_store, answers.append, editor)
     relay.take(order("start"))
     relay.take(order("acknowledge"))
     assert station.executed == []
@@ -80,7 +85,10 @@ def test_without_a_disk_nothing_else_is_begun_and_the_agent_goes_on(
 
 
 def test_a_clock_set_back_does_not_lengthen_the_life_of_an_order(
-    settings: Settings, station: "FakeStation", wait_until: Callable[..., None]
+    settings: Settings,
+    editor: StationEditor,
+    station: "FakeStation",
+    wait_until: Callable[..., None],
 ) -> None:
     """The station hangs up for longer than the order lives, while the clock goes back an hour."""
     answers: list[CommandAnswer] = []
@@ -91,6 +99,7 @@ def test_a_clock_set_back_does_not_lengthen_the_life_of_an_order(
         settings,
         store,
         answers.append,
+        editor,
         clock=lambda: seconds,
         now=lambda: datetime.now(UTC) + offset,
     )
@@ -108,7 +117,10 @@ def test_a_clock_set_back_does_not_lengthen_the_life_of_an_order(
 
 
 def test_an_order_that_a_wrong_clock_makes_too_long_lives_no_longer_than_it_was_meant_to(
-    settings: Settings, station: "FakeStation", wait_until: Callable[..., None]
+    settings: Settings,
+    editor: StationEditor,
+    station: "FakeStation",
+    wait_until: Callable[..., None],
 ) -> None:
     answers: list[CommandAnswer] = []
     seconds = 100.0
@@ -117,6 +129,7 @@ def test_an_order_that_a_wrong_clock_makes_too_long_lives_no_longer_than_it_was_
         settings,
         store,
         answers.append,
+        editor,
         clock=lambda: seconds,
         now=lambda: datetime.now(UTC) - timedelta(hours=1),
     )

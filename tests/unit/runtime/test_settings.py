@@ -28,7 +28,7 @@ def write(folder: Path, text: str, name: str = "bem.yaml") -> Path:
 def test_an_empty_file_is_a_machine_with_defaults(tmp_path: Path) -> None:
     settings = load_settings(write(tmp_path, ""))
     assert settings.web.port == 8869
-    assert settings.broker.host == "localhost"
+    assert settings.broker.hosts == ("localhost",)
 
 
 def test_an_unknown_key_is_refused_with_its_path_and_what_is_allowed(tmp_path: Path) -> None:
@@ -117,3 +117,22 @@ def test_the_handbook_lists_every_key(model: type[BaseModel]) -> None:
     page = (ROOT / "docs" / "settings.md").read_text()
     missing = [key for key in keys(model) if f"`{key}`" not in page]
     assert not missing
+
+
+@pytest.mark.parametrize("text", ["web: {https: off}", "web: {https: 'off'}", ""])
+def test_a_bare_off_is_the_word(tmp_path: Path, text: str) -> None:
+    assert load_settings(write(tmp_path, text)).web.https == "off"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("broker: {hosts: []}", r"broker\.hosts: .*at least 1"),
+        ("broker: {host: a}", "broker.host: unknown key; allowed here: ca_file, hosts"),
+        ("web: {https: true}", r"web\.https: .*'serve', 'proxy' or 'off'"),
+        ("web: {https: serve}", "needs certificate_file and key_file"),
+    ],
+)
+def test_what_the_servers_need_is_said(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(SettingsError, match=said):
+        load_settings(write(tmp_path, text))

@@ -46,7 +46,7 @@ def environment(tmp_path: Path, port: int) -> dict[str, str]:
         "data_dir": str(tmp_path / "data"),
         "web": {"port": port, "secret_key_file": str(tmp_path / "key"), "threads": 16},
         # Nobody listens there: the pages must work without a broker.
-        "broker": {"host": "127.0.0.1", "port": 9},
+        "broker": {"hosts": ["127.0.0.1"], "port": 9},
     }
     (tmp_path / "bem.yaml").write_text(yaml.safe_dump(settings))
     return {

@@ -10,7 +10,8 @@ from bem.lab.models.batteries import (
 )
 from bem.lab.models.commands import Command
 from bem.lab.models.experiments import Experiment, Intake
-from bem.lab.models.nodes import Node, Station
+from bem.lab.models.lease import Lease
+from bem.lab.models.nodes import DriverList, Node, Station
 from bem.lab.models.profiles import Profile
 from bem.lab.models.results import Bucket, CycleResult, Event, Sample, StepResult
 
@@ -20,11 +21,13 @@ __all__ = [
     "Chemistry",
     "Command",
     "CycleResult",
+    "DriverList",
     "Event",
     "Experiment",
     "Intake",
     "LeadAcid",
     "LeadAcidChemistry",
+    "Lease",
     "Lithium",
     "Node",
     "Profile",

@@ -12,15 +12,18 @@ from bem.lab.models.nodes import Station
 class Command(models.Model):
     """A command. The manager alone sends it and follows it; web and CLI only write it down.
 
-    ``note`` is why a person gave it. ``issued_by`` is ``None`` for the manager's own.
+    ``note`` is why a person gave it. ``issued_by`` is ``None`` for the manager's own. Commands of
+    ``EDITS`` are for the station's node; their ``arguments`` hold the definition before and after.
     """
 
     class Action(models.TextChoices):
-        """What a station can be told."""
+        """What a station, or its node about it, can be told."""
 
         START = "start", "Start"
         STOP = "stop", "Stop"
         ACKNOWLEDGE = "acknowledge", "Acknowledge fault"
+        DEFINE = "define", "Define station"
+        REMOVE = "remove", "Remove station"
 
     class Status(models.TextChoices):
         """``PENDING`` until sent; the last three are final."""
@@ -32,6 +35,7 @@ class Command(models.Model):
         EXPIRED = "expired", "Expired"
 
     OPEN = (Status.PENDING, Status.SENT)
+    EDITS = (Action.DEFINE, Action.REMOVE)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     station = models.ForeignKey(Station, models.CASCADE, related_name="commands")

@@ -28,8 +28,28 @@ class Node(models.Model):
         return self.id
 
 
+class DriverList(models.Model):
+    """The drivers that a node has; apart from it, because few pages need so much text.
+
+    ``drivers``: list of {name, title, settings}, the last the JSON schema of the settings that the
+    driver takes.
+    """
+
+    node = models.OneToOneField(Node, models.CASCADE, primary_key=True, related_name="driver_list")
+    drivers = models.JSONField(default=list)
+
+    def __str__(self) -> str:
+        return f"drivers of {self.node_id}"
+
+
 class Station(models.Model):
-    """A station of a node. ``state`` holds only while the node is online."""
+    """A station of a node. ``state`` holds only while the node is online.
+
+    ``present``: its node reports it. One that is being made or was removed is not, and keeps its
+    records. ``definition`` is what its file on the node says, ``None`` where that cannot be told.
+    ``starts`` counts the starts ordered here: members of a database cluster notice that two of them
+    decide the same only by a row that both change.
+    """
 
     class State(models.TextChoices):
         """As the node reports it."""
@@ -57,6 +77,8 @@ class Station(models.Model):
     period_ms = models.PositiveIntegerField()
     time_scale = models.FloatField(default=1.0)
     present = models.BooleanField(default=True)
+    definition = models.JSONField(null=True, blank=True)
+    starts = models.PositiveBigIntegerField(default=0, editable=False)
 
     class Meta:
         ordering = ["name", "id"]

@@ -165,10 +165,18 @@ def _check_battery(found: Battery | None, asked: Battery) -> Battery:
 
 
 def _check_station(asked: Station, battery: Battery) -> Station:
-    station = Station.objects.filter(pk=asked.pk).first()
+    # The lock keeps the station from being removed while the experiment is queued.
+    station = Station.objects.select_for_update().filter(pk=asked.pk).first()
     if station is None:
         raise refusal(
             f"station “{asked}” is not there any more: choose another",
+            field="station",
+        )
+    if station.commands.filter(
+        action__in=Command.EDITS, status__in=Command.OPEN, expires_at__gt=timezone.now()
+    ).exists():
+        raise refusal(
+            f"the definition of “{station}” is being changed: try again in a moment",
             field="station",
         )
     reasons = misfits(battery, station)

@@ -10,6 +10,11 @@ from bem.lab.operations.errors import Problems, check_fields, refusal
 from bem.lab.rights import Role
 
 
+def anybody() -> bool:
+    """Whether there is any account at all."""
+    return Account.objects.exists()
+
+
 def add_user(name: str, role: Role, password: str) -> Account:
     """Let somebody sign in; for the administrator of the machine, who needs no rights in here.
 

@@ -1,4 +1,4 @@
-"""Who may open which page: everybody with a role looks, operators write.
+"""Who may open which page: everybody with a role looks, operators write, supervisors set up.
 
 That there is a user at all is the business of the middleware.
 """
@@ -41,3 +41,10 @@ class WritePage(RolePage):
     """A page of no use to those who may not write."""
 
     reads = Role.OPERATOR
+
+
+class SetUpPage(RolePage):
+    """A page for those who set up stations."""
+
+    reads = Role.SUPERVISOR
+    writes = Role.SUPERVISOR

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bem.web.records import batteries, experiments, profiles
+from bem.web.records import batteries, experiments, profiles, stations
 
 app_name = "records"
 urlpatterns = [
@@ -26,4 +26,9 @@ urlpatterns = [
         experiments.ExperimentCancel.as_view(),
         name="experiment-cancel",
     ),
+    path("stations/", stations.StationList.as_view(), name="station-list"),
+    path("stations/add/", stations.StationAdd.as_view(), name="station-add"),
+    path("stations/<int:pk>/edit/", stations.StationEdit.as_view(), name="station-edit"),
+    path("stations/<int:pk>/remove/", stations.StationRemove.as_view(), name="station-remove"),
+    path("stations/<int:pk>/set-up/", stations.StationSetUp.as_view(), name="station-set-up"),
 ]

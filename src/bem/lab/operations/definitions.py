@@ -1,0 +1,276 @@
+"""Make, change and remove stations: ordered here, carried out by their node.
+
+Everything is checked that can be known here, so that a person hears of it beside the field; the
+node has the last word, because only it knows its devices and what it runs.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import SchemaError, ValidationError
+from pydantic import ValidationError as DefinitionError
+
+from bem.lab.models import Command, DriverList, Experiment, Node, Station
+from bem.lab.operations.errors import Problems, check_fields, refusal
+from bem.lab.operations.experiments import COMMAND_LIFE
+from bem.lab.rights import Role, User, require
+from bem.runtime.settings import StationDefinition
+
+SETTINGS = "settings"
+"""Problems of a driver's settings are named so, followed by the path: ``settings.bus.channel``."""
+PERIODS_PER_SILENCE = 2
+"""A device must tolerate at least as many periods of silence; the station insists on it."""
+_FIELDS = {"id": "slug", "power.driver": "driver"}
+"""Where the definition names a thing other than a person does."""
+
+
+@dataclass(frozen=True, slots=True)
+class StationInput:
+    """What a person says about a station. Period in ms, silence in s."""
+
+    name: str
+    driver: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    period_ms: int = 100
+    silence_s: float = 1.0
+    time_scale: float = 1.0
+
+
+def add_station(user: User, node: Node, slug: str, given: StationInput, note: str = "") -> Command:
+    """Order a node to make a station. One that was removed comes back with its records.
+
+    Raises:
+        PermissionDenied: the user is no supervisor.
+        OperationRefused: the node is offline, has such a station or no such driver, the driver
+            does not take the settings, or something else of it cannot be.
+    """
+    require(user, Role.SUPERVISOR)
+    with transaction.atomic():
+        definition = _checked(node, slug, given)
+        station, _ = Station.objects.select_for_update().get_or_create(
+            node=node,
+            slug=slug,
+            defaults={
+                "name": definition.name,
+                "state": Station.State.DOWN,
+                "period_ms": definition.period_ms,
+                "time_scale": definition.time_scale,
+                "present": False,
+            },
+        )
+        if station.present:
+            raise refusal(f"{node} has a station {slug!r} already: choose another id", "slug")
+        _check_free(station)
+        return _order(user, station, Command.Action.DEFINE, None, definition, note)
+
+
+def edit_station(
+    user: User, station: Station, given: StationInput, *, seen: str, note: str = ""
+) -> Command:
+    """Order the node of a station to change its definition.
+
+    Args:
+        user: Who orders it.
+        station: The station.
+        given: What it shall be.
+        seen: The :func:`fingerprint` of the definition that the person began from.
+        note: Why.
+
+    Raises:
+        PermissionDenied: the user is no supervisor.
+        OperationRefused: as :func:`add_station`; or an experiment runs or waits there, or the
+            definition is another one by now.
+    """
+    require(user, Role.SUPERVISOR)
+    with transaction.atomic():
+        kept = _present(station)
+        if fingerprint(kept.definition) != seen:
+            raise refusal(
+                f"the definition of “{kept}” was changed in the meantime: "
+                "load the page again and change it as it is now"
+            )
+        _check_free(kept)
+        definition = _checked(kept.node, kept.slug, given)
+        return _order(user, kept, Command.Action.DEFINE, kept.definition, definition, note)
+
+
+def remove_station(user: User, station: Station, note: str = "") -> Command:
+    """Order the node of a station to have it no more. What was recorded there stays.
+
+    Raises:
+        PermissionDenied: the user is no supervisor.
+        OperationRefused: it is not there, its node is offline, or an experiment runs or waits.
+    """
+    require(user, Role.SUPERVISOR)
+    with transaction.atomic():
+        kept = _present(station)
+        _check_free(kept)
+        problems = Problems()
+        _check_online(kept.node, problems)
+        problems.refuse_if_any()
+        return _order(user, kept, Command.Action.REMOVE, kept.definition, None, note)
+
+
+def fingerprint(definition: Mapping[str, Any] | None) -> str:
+    """Get a short text that differs when the definition does."""
+    said = json.dumps(definition, sort_keys=True)
+    return hashlib.sha256(said.encode()).hexdigest()[:16]
+
+
+def drivers_of(node: Node) -> dict[str, dict[str, Any]]:
+    """Get the drivers that a node has told: name to {name, title, settings}."""
+    told = DriverList.objects.filter(node=node).values_list("drivers", flat=True).first()
+    return {str(one["name"]): one for one in told or []}
+
+
+def settings_problems(
+    schema: Mapping[str, Any], settings: Mapping[str, Any]
+) -> list[tuple[str, str]]:
+    """Judge a driver's settings by their schema; path (``bus.channel``) and reason of each fault.
+
+    A schema that is none finds nothing: the node judges then.
+    """
+    try:
+        Draft202012Validator.check_schema(schema)
+    except SchemaError:
+        return []
+    return [
+        found
+        for error in Draft202012Validator(schema).iter_errors(settings)
+        for found in _explain(error)
+    ]
+
+
+def _explain(error: ValidationError) -> Iterator[tuple[str, str]]:
+    path = [str(part) for part in error.absolute_path]
+    if error.validator == "required":
+        for missing in error.validator_value:
+            if missing not in error.instance:
+                yield ".".join([*path, missing]), "is needed"
+        return
+    causes = [one for one in error.context or () if one.validator_value != "null"]
+    # A number or nothing: what is wrong with the number says more than that nothing fits.
+    shown = causes[0] if causes else error
+    yield ".".join(path), shown.message
+
+
+def _checked(node: Node, slug: str, given: StationInput) -> StationDefinition:
+    problems = Problems()
+    _check_online(node, problems)
+    drivers = drivers_of(node)
+    if given.driver not in drivers:
+        told = ", ".join(sorted(drivers)) or "none that it has told yet"
+        problems.add("driver", f"{node} has no driver {given.driver!r}; it has: {told}")
+    else:
+        schema = drivers[given.driver][SETTINGS]
+        for path, reason in settings_problems(schema, given.settings):
+            problems.add(f"{SETTINGS}.{path}" if path else SETTINGS, reason)
+    if given.silence_s * 1000 < PERIODS_PER_SILENCE * given.period_ms:
+        problems.add(
+            "silence_s",
+            f"must be at least {PERIODS_PER_SILENCE} periods, "
+            f"{PERIODS_PER_SILENCE * given.period_ms / 1000:g} s",
+        )
+    raw = {
+        "id": slug,
+        "name": given.name.strip(),
+        "period_ms": given.period_ms,
+        "silence_s": given.silence_s,
+        "time_scale": given.time_scale,
+        "power": {"driver": given.driver, "settings": dict(given.settings)},
+    }
+    definition = None
+    try:
+        definition = StationDefinition.model_validate(raw)
+    except DefinitionError as error:
+        for problem in error.errors(include_url=False, include_context=False):
+            name = ".".join(str(part) for part in problem["loc"])
+            problems.add(_FIELDS.get(name, name), _reason(name, problem["msg"]))
+    problems.refuse_if_any()
+    if definition is None:
+        raise AssertionError("a definition that is refused has problems")
+    return definition
+
+
+def _reason(name: str, said: str) -> str:
+    if name == "id":
+        return "use 1 to 63 lower-case letters, digits and hyphens, such as epc-3"
+    return said
+
+
+def _check_online(node: Node, problems: Problems) -> None:
+    if not node.online:
+        problems.add("node", f"{node} is offline: its stations can be changed when it is back")
+
+
+def _present(station: Station) -> Station:
+    kept = (
+        Station.objects.select_for_update(of=("self",))
+        .select_related("node")
+        .filter(pk=station.pk)
+        .first()
+    )
+    if kept is None or not kept.present:
+        raise refusal(f"“{station}” is not there any more: its node does not report it")
+    return kept
+
+
+def _check_free(station: Station) -> None:
+    """Make sure that nothing runs, waits or is on its way at a station.
+
+    Raises:
+        OperationRefused: names what does, and what to do.
+    """
+    experiment = station.experiments.filter(status__in=Experiment.OPEN).order_by("pk").first()
+    if experiment is not None:
+        waits = experiment.status == Experiment.Status.QUEUED
+        raise refusal(
+            f"experiment “{experiment}” is {experiment.get_status_display().lower()} at "
+            f"“{station}”: {'cancel it' if waits else 'wait for its end, or stop it'} first"
+        )
+    if station.running_experiment is not None and station.state == Station.State.RUNNING:
+        raise refusal(f"“{station}” says that it runs an experiment: wait for its end")
+    underway = station.commands.filter(
+        status__in=Command.OPEN, expires_at__gt=timezone.now()
+    ).first()
+    if underway is not None:
+        raise refusal(
+            f"“{station}” is being told already ({underway.get_action_display().lower()}): "
+            "wait for the answer"
+        )
+
+
+def _order(
+    user: User,
+    station: Station,
+    action: Command.Action,
+    before: dict[str, Any] | None,
+    after: StationDefinition | None,
+    note: str,
+) -> Command:
+    arguments: dict[str, Any] = {
+        "by": user.get_username(),
+        "note": note.strip(),
+        "before": before,
+    }
+    if after is not None:
+        arguments["definition"] = after.model_dump(mode="json")
+    command = Command(
+        station=station,
+        action=action,
+        arguments=arguments,
+        note=note.strip(),
+        issued_by_id=user.pk,
+        expires_at=timezone.now() + COMMAND_LIFE,
+    )
+    problems = Problems()
+    check_fields(command, problems, exclude=["issued_by", "experiment", "arguments"])
+    problems.refuse_if_any()
+    command.save(force_insert=True)
+    return command

@@ -1,0 +1,86 @@
+"""A form is made of any driver's schema, and what was typed comes back as the driver takes it."""
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from bem.web.records.driver_settings import flat, nested, read_schema
+from bem_drivers.registry import driver, driver_names
+
+
+class Inner(BaseModel):
+    port: str = Field(description="where it is")
+    fast: bool = True
+
+
+class Odd(BaseModel):
+    inner: Inner
+    spare: Inner | None = None
+    levels: list[int] = []
+    wait_ms: int = Field(default=3, ge=0, description="pause")
+    gain: float = Field(gt=0, lt=2, title="Gain of it")
+
+
+def test_kinds_units_and_ranges() -> None:
+    groups = read_schema(Odd.model_json_schema())
+    assert [(group.title, group.required) for group in groups] == [
+        ("Device", True),
+        ("Inner", True),
+        ("Spare", False),
+    ]
+    found = {one.name: one for group in groups for one in group.settings}
+    assert found["settings.inner.port"].required
+    assert found["settings.inner.port"].help == "Where it is"
+    assert found["settings.inner.fast"].kind == "switch"
+    assert found["settings.levels"].kind == "json"
+    wait = found["settings.wait_ms"]
+    assert (wait.kind, wait.unit, wait.label, wait.default_text) == ("integer", "ms", "Wait", "3")
+    assert wait.help == "Pause; at least 0"
+    gain = found["settings.gain"]
+    assert (gain.label, gain.help, gain.required) == ("Gain of it", "Above 0, below 2", True)
+
+
+def test_an_epc() -> None:
+    groups = read_schema(driver("epc").settings.model_json_schema())
+    found = {one.name: one for group in groups for one in group.settings}
+    assert found["settings.bus.interface"].choices == ("slcan", "socketcan", "virtual")
+    assert found["settings.bus.bitrate"].unit == "bit/s"
+    assert found["settings.serial_number"].help == "0 to 255"
+    # A bus that must be there is there, even when each of its settings is the default.
+    assert nested(groups, {"settings.device_id": 20}) == {"bus": {}, "device_id": 20}
+
+
+@pytest.mark.parametrize("name", driver_names())
+def test_every_driver_takes_what_its_form_gives_back(name: str) -> None:
+    kind = driver(name).settings
+    groups = read_schema(kind.model_json_schema())
+    needed = {"bus": {}} if name == "epc" else {}
+    full = kind.model_validate(needed).model_dump(mode="json", exclude_none=True)
+    shown = flat(groups, full)
+    typed = {
+        key: value == "true" if value in ("true", "false") else value
+        for key, value in shown.items()
+    }
+    assert (
+        kind.model_validate(nested(groups, typed)).model_dump(mode="json", exclude_none=True)
+        == full
+    )
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"a": None}, {"a": 3, "b": [1]}, {"a": {"x": {"y": 1}}}, {"a": "", "b": {"c": None}}],
+)
+def test_settings_of_any_shape_can_be_shown(settings: dict[str, Any]) -> None:
+    schema = {
+        "properties": {
+            "a": {"type": "object", "properties": {"x": {"type": "number"}}},
+            # Leads nowhere.
+            "b": {"$ref": "#/$defs/B"},
+        },
+        "$defs": {"B": {"$ref": "#/$defs/B"}},
+    }
+    groups = read_schema(schema)
+    assert len([one for group in groups for one in group.settings]) == 2
+    flat(groups, settings)
