@@ -39,22 +39,28 @@ def page() -> str:
 
 def section(role: str) -> str:
     """Build one role's part."""
-    entry = specification(role)
+    entry, defaults = specification(role), read(role, "defaults/main.yml")
     lines = [f"## {role}", "", f"{entry['short_description']}.".replace("..", "."), ""]
     lines += ["| variable | type | default | meaning |", "|---|---|---|---|"]
     for name, option in sorted(entry.get("options", {}).items()):
         lines.append(
-            f"| `{name}` | {kind(option)} | {default(option)} | {text(option['description'])} |"
+            f"| `{name}` | {kind(option)} | {default(defaults, name, option)} "
+            f"| {text(option['description'])} |"
         )
     return "\n".join([*lines, ""])
 
 
 def specification(role: str) -> dict[str, Any]:
     """Read the main entry of a role's argument specifications."""
-    path = ROOT / "roles" / role / "meta" / "argument_specs.yml"
-    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    entry: dict[str, Any] = content["argument_specs"]["main"]
+    entry: dict[str, Any] = read(role, "meta/argument_specs.yml")["argument_specs"]["main"]
     return entry
+
+
+def read(role: str, name: str) -> dict[str, Any]:
+    """Read a YAML file of a role."""
+    path = ROOT / "roles" / role / name
+    content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    return content
 
 
 def kind(option: dict[str, Any]) -> str:
@@ -66,13 +72,16 @@ def kind(option: dict[str, Any]) -> str:
     return str(option.get("type", "str"))
 
 
-def default(option: dict[str, Any]) -> str:
+def default(defaults: dict[str, Any], name: str, option: dict[str, Any]) -> str:
     """Show a default in one cell."""
     if option.get("required"):
         return "required"
-    if "default" not in option:
+    if name not in defaults:
         return ""
-    shown = yaml.safe_dump(option["default"], default_flow_style=True, width=10_000)
+    value = defaults[name]
+    if isinstance(value, str) and "{{" in value:
+        return f"[derived](../roles/{name.partition('_')[0]}/defaults/main.yml)"
+    shown = yaml.safe_dump(value, default_flow_style=True, width=10_000)
     return f"`{cell(shown.removesuffix('...' + chr(10)))}`"
 
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import signal
 import socket
 import subprocess
 import sys
@@ -87,6 +88,14 @@ class Controller:
             LabError: the playbook failed.
         """
         self.play("playbooks/secrets.yml")
+        write_private(self.password, f"{self.secrets().get('web_admin_password', '')}\n")
+
+    def secrets(self) -> dict[str, str]:
+        """Read the vault: all secrets by name, those of nodes as ``rabbitmq_node_passwords.NODE``.
+
+        Raises:
+            LabError: it cannot be read.
+        """
         vault = self.inventory / "group_vars/all/vault.yml"
         done = subprocess.run(
             [
@@ -103,7 +112,34 @@ class Controller:
         if done.returncode:
             raise LabError(f"{vault} cannot be read: {done.stderr.strip()}")
         found = yaml.safe_load(done.stdout) or {}
-        write_private(self.password, f"{found.get('web_admin_password', '')}\n")
+        nodes = found.pop("rabbitmq_node_passwords", {})
+        named = {f"rabbitmq_node_passwords.{name}": text for name, text in nodes.items()}
+        return dict(found) | named
+
+    def break_off(self, playbook: str, task: str, *options: str) -> None:
+        """Run a playbook and kill it as soon as a task of that name begins.
+
+        Raises:
+            LabError: it has ended before.
+        """
+        running = subprocess.Popen(
+            [*self.command(playbook), *options],
+            cwd=ROOT,
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        with running:
+            said = []
+            # Asked for a pipe, it has one.
+            for line in running.stdout or ():
+                said.append(line)
+                if line.startswith("TASK") and task in line:
+                    os.killpg(running.pid, signal.SIGKILL)
+                    break
+        if running.returncode != -signal.SIGKILL:
+            raise LabError(f"{playbook} has not come to {task}: {''.join(said[-30:])}")
 
     def hang_up(self) -> None:
         """End the ssh connections that Ansible keeps open for the next run."""

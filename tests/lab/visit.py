@@ -29,13 +29,18 @@ class Guest:
     """Somebody signed in to the pages at ``address``, whose certificate ``authority`` signed."""
 
     def __init__(self, address: str, authority: Path, name: str, password: str) -> None:
-        self.visitor = Visitor(address, ssl.create_default_context(cafile=str(authority)))
+        self._trust = ssl.create_default_context(cafile=str(authority))
+        self.visitor = Visitor(address, self._trust)
         self._name = name
         self._password = password
 
     def sign_in(self) -> None:
         """Sign in; see :meth:`Visitor.sign_in`."""
         self.visitor.sign_in(self._name, self._password)
+
+    def trust_also(self, authority: Path) -> None:
+        """Trust another authority, too, as one does whose laboratory gets a new one."""
+        self._trust.load_verify_locations(cafile=str(authority))
 
     def stations(self) -> list[Choice]:
         """List the stations that an experiment can be queued at, with what is said of them."""
@@ -49,6 +54,30 @@ class Guest:
             return found if len(found) >= count else []
 
         return wait_for(idle, within_s, f"{count} idle stations")
+
+    def acknowledge(self, station: Choice, within_s: float) -> None:
+        """Acknowledge the latched fault of a station and wait until it is idle."""
+        page = f"/stations/{station.value}/"
+
+        def idle() -> bool:
+            now = next(one for one in self.stations() if one.value == station.value)
+            if "Fault" in now.text:
+                note = {"note": "Looked at by a test"}
+                self.visitor.submit(page, note, f"{page}acknowledge/")
+            return "Idle" in now.text
+
+        wait_for(idle, within_s, f"idle station {station.text}")
+
+    def idle_station(self, name: str, within_s: float) -> Choice:
+        """Wait until the station whose name begins so is idle."""
+
+        def idle() -> Choice | None:
+            found = [one for one in self.stations() if one.text.startswith(name)]
+            return next((one for one in found if "Idle" in one.text), None)
+
+        chosen = wait_for(idle, within_s, f"idle station {name}")
+        assert chosen is not None
+        return chosen
 
     def queue(self, station: Choice, profile: str, name: str) -> str:
         """Add a battery, a profile and an experiment; gives the path of the experiment's page."""
@@ -103,4 +132,4 @@ def wait_for(condition: Callable[[], T], within_s: float, what: str) -> T:
 
 
 def _number(path: str) -> str:
-    return re.findall(r"\d+", path)[-1]
+    return str(re.findall(r"\d+", path)[-1])

@@ -5,17 +5,17 @@ They change the laboratory that they are given: power is cut, disks are emptied.
 
 import json
 import os
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
-from lab.controller import BIN, FIRST_ACCOUNT, Controller
+from lab.controller import FIRST_ACCOUNT, Controller
 from lab.machines import Lab, Machine
-from lab.visit import Guest
+from lab.visit import Guest, wait_for
 
 NEEDS = "needs a booted laboratory: sudo bin/lab test, or BEM_LAB_NAME=NAME of one that is up"
+ENTER_S = 180.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -55,18 +55,7 @@ def nodes(lab: Lab) -> list[Machine]:
 @pytest.fixture(scope="session")
 def vault(controller: Controller) -> dict[str, str]:
     """All secrets by name; those of nodes as ``rabbitmq_node_passwords.<node>``."""
-    path = controller.inventory / "group_vars/all/vault.yml"
-    password = f"--vault-password-file={controller.vault_password}"
-    done = subprocess.run(
-        [BIN / "ansible-vault", "view", password, path],
-        env=controller.environment(),
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    found = yaml.safe_load(done.stdout)
-    nodes = found.pop("rabbitmq_node_passwords")
-    return found | {f"rabbitmq_node_passwords.{name}": text for name, text in nodes.items()}
+    return controller.secrets()
 
 
 @pytest.fixture
@@ -78,13 +67,30 @@ def authority(vault: dict[str, str], tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def guest(server: Machine, authority: Path, controller: Controller) -> Guest:
+def guest(server: Machine, authority: Path, vault: dict[str, str]) -> Guest:
     """Somebody at a browser, not yet signed in."""
-    return guest_at(server, authority, controller)
+    return guest_at(server, authority, vault)
 
 
-def guest_at(server: Machine, authority: Path, controller: Controller) -> Guest:
-    password = controller.password.read_text(encoding="utf-8").strip()
+@pytest.fixture
+def enter(authority: Path, vault: dict[str, str]) -> Callable[[Machine], Guest]:
+    """Sign in at the pages of one server, as soon as they answer."""
+
+    def entered(machine: Machine) -> Guest:
+        guest = guest_at(machine, authority, vault)
+
+        def signed_in() -> bool:
+            guest.sign_in()
+            return True
+
+        wait_for(signed_in, ENTER_S, f"page of {machine.name}")
+        return guest
+
+    return entered
+
+
+def guest_at(server: Machine, authority: Path, vault: dict[str, str]) -> Guest:
+    password = vault["web_admin_password"]
     return Guest(f"https://{server.address}:8869", authority, FIRST_ACCOUNT, password)
 
 

@@ -26,7 +26,7 @@ PORTS = [22, 80, 443, 1883, 3306, 3369, 4369, 5671, 5672, 8080, 8443, 8869, 8883
 
 def test_an_experiment_runs_to_its_end(guest: Guest) -> None:
     guest.sign_in()
-    station = next(one for one in guest.idle_stations(3, 30) if one.text.startswith("EPC 1"))
+    station = guest.idle_station("EPC 1", 30)
 
     experiment = guest.queue(station, PROFILE, "Machines")
     guest.wait_until(experiment, "Finished", 60)

@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -26,7 +26,7 @@ def wait_until_well(guest: Guest, within_s: float = BACK_S) -> None:
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
 def test_cold_boot_in_every_order(
-    lab: Lab, guest: Guest, order: tuple[int, ...], record_property: pytest.RecordProperty
+    lab: Lab, guest: Guest, order: tuple[int, ...], record_property: Callable[[str, object], None]
 ) -> None:
     in_parallel(lab.machines, Machine.cut)
     began = time.monotonic()
@@ -40,7 +40,7 @@ def test_cold_boot_in_every_order(
 
 
 def test_a_database_that_is_a_minute_late(
-    server: Machine, guest: Guest, record_property: pytest.RecordProperty
+    server: Machine, guest: Guest, record_property: Callable[[str, object], None]
 ) -> None:
     database = server.run(
         "systemctl list-units --plain --no-legend 'mariadb.service' 'mysql.service'"
@@ -108,6 +108,8 @@ def test_power_cut_of_a_node_in_mid_experiment(lab: Lab, guest: Guest) -> None:
 
     assert gaps(rows) == []
     assert float(rows[-1]["Unix Time / s"]) >= cut_at - 1.1
+    # After a crash a person looks first.
+    guest.acknowledge(station, BACK_S)
 
 
 def gaps(rows: list[dict[str, str]]) -> list[tuple[float, float]]:

@@ -5,6 +5,10 @@ If the database of another server already answers, this one joins. If none does,
 the others how new its data is; the one with the newest begins, and the others join it. After a
 power cut of all servers this needs all of them: one that is missing may have the newest data. A
 server that was the last to stop in good order knows it, and begins at once.
+
+A database that fails to catch up with the others goes on running, apart from them, and takes no
+request until it is started again. ``joined`` (after the start) and ``watch`` (from a timer) see to
+that.
 """
 
 import argparse
@@ -23,6 +27,9 @@ POSITION = re.compile(r"wsrep_start_position=([0-9a-f-]{36}):(-?\d+)")
 SAFE = re.compile(r"^safe_to_bootstrap:\s*([01])", re.MULTILINE)
 NEW_CLUSTER = "_WSREP_NEW_CLUSTER"
 ANSWER_BYTES = 4096
+PATIENCE = 5
+"""How many looks in a row a database may be found apart from the others."""
+CLIENT = "/usr/bin/mariadb"
 RECOVERY = "/usr/bin/galera_recovery"
 
 
@@ -136,17 +143,78 @@ def _systemctl(*arguments: str) -> str:
     ).stdout
 
 
+def status(name: str, socket_path: Path, what: str = "STATUS") -> str:
+    """One value of the running database's own report; "" if it does not answer."""
+    answer = subprocess.run(  # noqa: S603 - fixed program, no shell
+        [CLIENT, "--no-defaults", f"--socket={socket_path}", "--user=root", "--batch",
+         "--skip-column-names", f"--execute=SHOW {what} LIKE '{name}'"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    return answer.stdout.partition("\t")[2].strip()
+
+
+def alone(socket_path: Path) -> bool:
+    """Whether the database has not been made part of a cluster yet; it is not connected then."""
+    return status("wsrep_on", socket_path, "VARIABLES") == "OFF"
+
+
+def joined(socket_path: Path, wait_s: int) -> int:
+    """Wait until this server has all data; 1 if it was left behind and must start again."""
+    if alone(socket_path):
+        return 0
+    while True:
+        if status("wsrep_connected", socket_path) == "OFF":
+            _say("the database could not catch up with the others: it starts again")
+            return 1
+        if status("wsrep_local_state_comment", socket_path) == "Synced":
+            return 0
+        time.sleep(wait_s)
+
+
+def watch(socket_path: Path, wait_s: int) -> int:
+    """Start a database anew that runs apart from the others for good.
+
+    One that was left without a majority could not take the others back: they come with new names.
+    Started anew, it tells them how new its data is, and the newest of all begins.
+    """
+    if alone(socket_path):
+        return 0
+    for _ in range(PATIENCE):
+        if status("wsrep_connected", socket_path) != "OFF" and (
+            status("wsrep_cluster_status", socket_path) in ("Primary", "")
+        ):
+            return 0
+        time.sleep(wait_s)
+    _say("the database is apart from the cluster: it starts again")
+    _systemctl("--no-block", "try-restart", "mariadb.service")
+    return 0
+
+
 def main() -> int:
-    """Decide, and tell systemd how the database is to be started."""
+    """Run one of the three commands; the exit code is for systemd."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--own", required=True)
-    parser.add_argument("--server", action="append", required=True, dest="servers")
-    parser.add_argument("--replication-port", type=int, required=True)
-    parser.add_argument("--boot-port", type=int, required=True)
-    parser.add_argument("--wait-s", type=int, required=True)
-    parser.add_argument("--database", required=True)
-    parser.add_argument("--data-dir", type=Path, default=Path("/var/lib/mysql"))
+    parser.add_argument("--socket", type=Path, default=Path("/run/mysqld/mysqld.sock"))
+    parser.add_argument("--wait-s", type=int, default=2)
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("joined")
+    commands.add_parser("watch")
+    start = commands.add_parser("start")
+    start.add_argument("--own", required=True)
+    start.add_argument("--server", action="append", required=True, dest="servers")
+    start.add_argument("--replication-port", type=int, required=True)
+    start.add_argument("--boot-port", type=int, required=True)
+    start.add_argument("--database", required=True)
+    start.add_argument("--data-dir", type=Path, default=Path("/var/lib/mysql"))
     given = parser.parse_args()
+    if given.command == "joined":
+        return joined(given.socket, given.wait_s)
+    if given.command == "watch":
+        return watch(given.socket, given.wait_s)
+    return prepare_start(given)
+
+
+def prepare_start(given: argparse.Namespace) -> int:
+    """Decide, and tell systemd how the database is to be started."""
     others = [name for name in given.servers if name != given.own]
     _systemctl("unset-environment", NEW_CLUSTER)
     recovered = subprocess.run(  # noqa: S603 - fixed program, no shell

@@ -69,8 +69,10 @@ class Visitor:
 
     def __init__(self, address: str, trust: ssl.SSLContext | None = None) -> None:
         self.address = address
+        self.cookies = CookieJar()
+        """What the pages know this session by."""
         self._opener: OpenerDirector = build_opener(
-            HTTPCookieProcessor(CookieJar()), HTTPSHandler(context=trust)
+            HTTPCookieProcessor(self.cookies), HTTPSHandler(context=trust)
         )
 
     def sign_in(self, name: str, password: str) -> None:

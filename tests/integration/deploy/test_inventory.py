@@ -1,6 +1,5 @@
 """A wrong inventory is refused before any machine is asked, by the variable's name and a remedy."""
 
-
 import pytest
 
 from .conftest import Laboratory
