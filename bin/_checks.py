@@ -55,7 +55,7 @@ def checks(quick: bool) -> list[Check]:
         Check("lint", tool("ruff", "check", *code)),
         Check("types", tool("mypy")),
         Check("import rules", tool("lint-imports")),
-        Check("playbooks", [*tool("ansible-lint"), "--offline", "--quiet"]),
+        Check("playbooks", [*tool("ansible-lint"), "--offline", "-q"]),
         Check("variables page", [sys.executable, "bin/_variables.py", "--check"]),
         Check("browser assets", [sys.executable, *assets]),
         Check("browser types", [sys.executable, *assets, "--check"]),
