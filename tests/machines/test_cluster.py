@@ -146,12 +146,17 @@ def wait_until_complete(servers: list[Machine]) -> None:
     """Wait until all servers are members of both clusters and one manager decides."""
 
     def complete() -> bool:
-        try:
-            return all(members(one) == (3, 3) for one in servers) and (
-                len([one for one in servers if is_active(one)]) == 1
-            )
-        except (LabError, ValueError):
-            return False
+        for one in servers:
+            try:
+                seen = members(one)
+            except (LabError, ValueError) as error:
+                raise Refused(f"{one.name}: {error}") from error
+            if seen != (3, 3):
+                raise Refused(f"{one.name}: members of database and broker: {seen}")
+        active = [one.name for one in servers if is_active(one)]
+        if len(active) != 1:
+            raise Refused(f"managers that decide: {active}")
+        return True
 
     wait_for(complete, BACK_S, "complete clusters of database and broker")
 
