@@ -28,6 +28,18 @@ _MAX_UNSENT = 2000
 """Messages that wait for a slow broker; above, publishing is refused instead of filling memory."""
 
 
+class _TlsSocket(ssl.SSLSocket):
+    """Closes itself when it cannot agree with the other side, which paho leaves to chance."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        """Agree on keys; raises what ``ssl`` raises."""
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise
+
+
 class _Client(mqtt.Client):
     """Paho's client, which keeps to one host, made to try several in turn.
 
@@ -182,4 +194,5 @@ def _tls(ca_file: Path) -> ssl.SSLContext:
             "it must hold the certificate of the authority that signed the broker's"
         ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.sslsocket_class = _TlsSocket
     return context

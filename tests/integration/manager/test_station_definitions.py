@@ -65,7 +65,8 @@ def running(laboratory: "Laboratory", wait_until: WaitUntil) -> "Laboratory":
             and laboratory.rows("SELECT 1 FROM lab_driverlist")
         ),
         "the node with its drivers",
-        timeout_s=60,
+        # A node tells its drivers once a minute; the manager may have missed the first time.
+        timeout_s=90,
     )
     return laboratory
 

@@ -210,12 +210,8 @@ def _check_online(node: Node, problems: Problems) -> None:
 
 
 def _present(station: Station) -> Station:
-    kept = (
-        Station.objects.select_for_update(of=("self",))
-        .select_related("node")
-        .filter(pk=station.pk)
-        .first()
-    )
+    # The station's row alone: a join would lock its node's too, which each status changes.
+    kept = Station.objects.select_for_update().filter(pk=station.pk).first()
     if kept is None or not kept.present:
         raise refusal(f"“{station}” is not there any more: its node does not report it")
     return kept
