@@ -21,7 +21,8 @@ FRONTEND = ROOT / "src" / "bem" / "web" / "frontend"
 DEMO = f"{ROOT}[demo]"
 WANTED = {
     "demo": ["--editable", DEMO],
-    "lab": ["--editable", DEMO, "--group", "lab"],
+    # Its scenarios run tests on the machines.
+    "lab": ["--editable", DEMO, "--group", "lab", "--group", "test"],
     "test": ["--editable", DEMO, "--group", "test", "--group", "lint"],
 }
 """What to install for each kind of environment; the later kinds hold what the earlier ones do."""
