@@ -27,6 +27,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=NEEDS))
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was measured: these figures are what the scenarios are run for."""
+    measured = [
+        f"{report.nodeid.rpartition('::')[2]}: {name} = {value}"
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and report.when == "call"
+        for name, value in report.user_properties
+    ]
+    if measured:
+        terminalreporter.section("measured")
+        terminalreporter.write("\n".join([*measured, ""]))
+
+
 @pytest.fixture(scope="session")
 def lab() -> Lab:
     return Lab.open(os.environ["BEM_LAB_NAME"])

@@ -13,13 +13,13 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from bem.runtime.local import Description, Live, LocalRequest, StationClient, StationUnreachable
-from bem.runtime.settings import Settings
+from bem.runtime.settings import Settings, is_station_id
 
 TIMEOUT_S = 3.0
 """A station that takes longer does not answer."""
@@ -32,7 +32,6 @@ LOOK_AGAIN = 0
 _SYSTEMCTL = "/usr/bin/systemctl"
 _WANTS = Path("/etc/systemd/system/bem-node.target.wants")
 _PROPERTIES = ("ActiveState", "Result")
-_STATION_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _UNIT = re.compile(r"bem-station@(?P<id>[a-z0-9-]+)\.service")
 
 
@@ -205,7 +204,7 @@ def station_ids(folder: Path) -> list[str]:
         OSError: the folder cannot be read.
     """
     names = [path.stem for path in folder.iterdir() if path.suffix == ".yaml"]
-    return sorted(name for name in names if _STATION_ID.fullmatch(name))
+    return sorted(name for name in names if is_station_id(name))
 
 
 class StationLine(BaseModel):
@@ -252,8 +251,8 @@ def ask(station: str, socket: Path) -> StationLine:
     """Ask one station how it is."""
     client = StationClient(socket, TIMEOUT_S)
     try:
-        description = Description.model_validate(_body(client, LocalRequest(request="describe")))
-        live = Live.model_validate(_body(client, LocalRequest(request="live")))
+        description = Description.model_validate(client.read(LocalRequest(request="describe")))
+        live = Live.model_validate(client.read(LocalRequest(request="live")))
     except (StationUnreachable, ValidationError) as error:
         return StationLine(id=station, answers=False, state="down", reason=str(error))
     finally:
@@ -266,13 +265,6 @@ def ask(station: str, socket: Path) -> StationLine:
         output_on=live.output_on,
         reason=description.reason,
     )
-
-
-def _body(client: StationClient, request: LocalRequest) -> dict[str, Any]:
-    reply = client.ask(request)
-    if not reply.ok:
-        raise StationUnreachable(f"it refuses {request.request!r}: {reply.reason}")
-    return reply.body
 
 
 def _carry_out(todo: Plan, units: Units) -> None:

@@ -1,6 +1,5 @@
 """Where the demo keeps what, and the lock that lets one demo at a time in."""
 
-import fcntl
 import hashlib
 import os
 import stat
@@ -12,6 +11,7 @@ from pathlib import Path
 
 from bem.demo.problems import DemoError
 from bem.runtime.local import check_socket_path
+from bem.runtime.lock import Held, hold, sign
 
 LONGEST_SOCKET_NAME = 32
 """More than the name of any socket that the demo makes, in bytes."""
@@ -87,20 +87,15 @@ def locked(places: Places) -> Iterator[None]:
     Raises:
         DemoError: another demo holds it; the message names its process.
     """
-    path = places.data / "lock"
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        holder = os.pread(file, 32, 0).decode(errors="replace").strip() or "unknown"
-        os.close(file)
+        file = hold(places.data / "lock")
+    except Held as error:
         raise DemoError(
-            f"a demo runs in {places.data} already (process {holder}): end that one, "
+            f"a demo runs in {places.data} already (process {error.holder}): end that one, "
             "or choose another folder with --data DIR"
         ) from None
     try:
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        sign(file)
         yield
         # An empty file says that nobody is there; unlinking it would let two demos in.
         os.ftruncate(file, 0)

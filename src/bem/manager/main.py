@@ -1,6 +1,5 @@
 """The process ``bem-manager``."""
 
-import fcntl
 import logging
 import os
 import secrets
@@ -16,6 +15,7 @@ import django
 from bem.messages import node_filter
 from bem.messages.base import Message
 from bem.runtime.broker import BrokerLink
+from bem.runtime.lock import Held, hold
 from bem.runtime.log import reload_logging, set_up_logging
 from bem.runtime.notify import Notifier
 from bem.runtime.settings import Settings, SettingsError
@@ -132,17 +132,12 @@ def _only_one(path: Path) -> int | None:
     """Take the manager's lock; two on one machine would decide against each other."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return hold(path)
     except OSError as error:
         _LOGGER.critical("cannot open %s: %s", path, error)
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
+    except Held:
         _LOGGER.critical("another manager holds %s", path)
-        return None
-    return descriptor
+    return None
 
 
 def _holder(lock: int) -> str:

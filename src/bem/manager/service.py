@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from bem.lab import dispatch, intake, nodes
 from bem.lab.models import Command
-from bem.lab.operations.experiments import COMMAND_LIFE
+from bem.lab.operations.commands import COMMAND_LIFE
 from bem.manager.mailbox import Letter
 from bem.messages import (
     Acknowledgement,

@@ -32,7 +32,7 @@ from bem.messages import (
 from bem.messages.upward import Data
 from bem.node.children import Children, StationArguments, station_arguments
 from bem.node.commands import Relay
-from bem.node.definitions import Definitions, is_station_id
+from bem.node.definitions import Definitions
 from bem.node.editor import StationEditor
 from bem.node.locks import holder
 from bem.node.orders import OrderStore
@@ -43,7 +43,7 @@ from bem.node.window import Clock
 from bem.runtime.broker import BrokerLink, Will
 from bem.runtime.inbox import Inbox
 from bem.runtime.log import Condition
-from bem.runtime.settings import Settings, StationDefinition
+from bem.runtime.settings import Settings, StationDefinition, is_station_id
 
 _LOGGER = logging.getLogger(__name__)
 SCAN_S = 1.0

@@ -1,14 +1,12 @@
 """The station definitions of this node, read again whenever a file changes."""
 
 import logging
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bem.runtime.settings import SettingsError, StationDefinition, load_station
+from bem.runtime.settings import SettingsError, StationDefinition, is_station_id, load_station
 
 _LOGGER = logging.getLogger(__name__)
-_ID = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _Signature = tuple[int, int]
 
 
@@ -68,8 +66,3 @@ class Definitions:
         if reason != self.broken.get(name):
             _LOGGER.error("a station definition cannot be used: %s", reason)
         self.broken[name] = reason
-
-
-def is_station_id(name: str) -> bool:
-    """Whether a station can be called so."""
-    return _ID.fullmatch(name) is not None

@@ -1,6 +1,5 @@
 """The process ``bem-node``."""
 
-import fcntl
 import logging
 import os
 import signal
@@ -10,6 +9,7 @@ from types import FrameType
 
 from bem.node.agent import Agent
 from bem.node.children import StationArguments, station_arguments
+from bem.runtime.lock import Held, hold
 from bem.runtime.log import reload_logging, set_up_logging
 from bem.runtime.notify import Notifier
 from bem.runtime.settings import Settings, SettingsError
@@ -76,14 +76,9 @@ def _only_one(path: Path) -> int | None:
     """Take the agent's lock; two agents would disconnect each other for ever."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        return hold(path)
     except OSError as error:
         _LOGGER.critical("cannot open %s: %s", path, error)
-        return None
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(descriptor)
+    except Held:
         _LOGGER.critical("another node agent holds %s", path)
-        return None
-    return descriptor
+    return None

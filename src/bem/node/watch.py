@@ -98,7 +98,7 @@ class StationWatch:
 
     def _ask(self) -> None:
         try:
-            live = Live.model_validate(self._request(LocalRequest(request="live")))
+            live = Live.model_validate(self._client.read(LocalRequest(request="live")))
             if self._needs_description(live):
                 self._describe()
             self._pass_watermarks()
@@ -113,12 +113,6 @@ class StationWatch:
             with self._lock:
                 self._live = state
 
-    def _request(self, request: LocalRequest) -> dict[str, object]:
-        reply = self._client.ask(request)
-        if not reply.ok:
-            raise StationUnreachable(f"it refuses {request.request!r}: {reply.reason}")
-        return reply.body
-
     def _needs_description(self, live: Live) -> bool:
         report = self.report
         return (
@@ -128,7 +122,7 @@ class StationWatch:
         )
 
     def _describe(self) -> None:
-        body = Description.model_validate(self._request(LocalRequest(request="describe")))
+        body = Description.model_validate(self._client.read(LocalRequest(request="describe")))
         known = body.model_dump(exclude={"channels", "reason", "device"})
         report = StationReport(
             id=self.definition.id,

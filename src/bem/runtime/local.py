@@ -140,6 +140,17 @@ class StationClient:
             self.close()
             raise StationUnreachable(f"no answer on {self._path}: {error}") from error
 
+    def read(self, request: LocalRequest) -> dict[str, Any]:
+        """Get the body of what a station answers.
+
+        Raises:
+            StationUnreachable: as :meth:`ask`, or it refuses.
+        """
+        reply = self.ask(request)
+        if not reply.ok:
+            raise StationUnreachable(f"it refuses {request.request!r}: {reply.reason}")
+        return reply.body
+
     def close(self) -> None:
         """Close the connection. Idempotent."""
         if self._socket is not None:

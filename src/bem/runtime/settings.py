@@ -5,6 +5,7 @@ another file than ``/etc/bem/bem.yaml``. A key that is not known is an error wit
 """
 
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Literal, TypeVar
 
@@ -15,10 +16,11 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic_core import ErrorDetails
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 DEFAULT_FILE = Path("/etc/bem/bem.yaml")
 ENVIRONMENT_VARIABLE = "BEM_CONFIG"
@@ -27,7 +29,10 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 HostName = Annotated[str, Field(min_length=1, max_length=255)]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
-NodeId = Annotated[str, Field(pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$")]
+_ID = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+NodeId = Annotated[str, Field(pattern=f"^{_ID}$")]
+PERIODS_PER_SILENCE = 2
+"""A device must tolerate at least as many periods of silence, or a late pass ends a run."""
 
 
 class SettingsError(Exception):
@@ -185,9 +190,30 @@ class StationDefinition(_Section):
     id: NodeId
     name: str = Field(min_length=1, max_length=64)
     period_ms: int = Field(default=100, ge=10, le=60_000)
-    silence_s: float = Field(default=1.0, ge=0.1, le=60)
+    silence_s: float = Field(default=1.0, ge=0.1, le=60, validate_default=True)
     time_scale: float = Field(default=1.0, ge=1, le=1_000_000)
     power: StationDevice
+
+    @field_validator("silence_s")
+    @classmethod
+    def _late_pass_is_no_silence(cls, silence_s: float, info: ValidationInfo) -> float:
+        period_ms = info.data.get("period_ms")
+        if period_ms is not None and silence_s * 1000 < PERIODS_PER_SILENCE * period_ms:
+            raise PydanticCustomError(
+                "silence_too_short",
+                "must be at least {periods} periods of period_ms {period_ms}: {least_s} s",
+                {
+                    "periods": PERIODS_PER_SILENCE,
+                    "period_ms": period_ms,
+                    "least_s": PERIODS_PER_SILENCE * period_ms / 1000,
+                },
+            )
+        return silence_s
+
+
+def is_station_id(name: str) -> bool:
+    """Whether a station can be called so."""
+    return re.fullmatch(_ID, name) is not None
 
 
 def load_settings(path: Path | None = None) -> Settings:

@@ -1,10 +1,11 @@
 """One process per station and one per device: exclusive locks on files that name their holder."""
 
-import fcntl
 import hashlib
 import os
 from pathlib import Path
 from types import TracebackType
+
+from bem.runtime.lock import Held, hold, sign
 
 
 class StationBusy(Exception):
@@ -25,19 +26,14 @@ class _Lock:
 
     def __enter__(self) -> "_Lock":
         self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder = os.read(file, 32).decode(errors="replace").strip() or "unknown"
-            os.close(file)
+            self._file = hold(self._path, 0o640)
+        except Held as error:
             raise StationBusy(
-                f"{self._what} by process {holder} already "
+                f"{self._what} by process {error.holder} already "
                 f"({self._path} is locked); stop that one first"
             ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        self._file = file
+        sign(self._file)
         return self
 
     def __exit__(

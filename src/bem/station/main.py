@@ -30,8 +30,6 @@ from bem_drivers.base import Clock, DeviceError, PowerDevice
 from bem_drivers.registry import device_place, make_device
 
 _LOGGER = logging.getLogger(__name__)
-PERIODS_PER_SILENCE = 2
-"""A device must tolerate at least as many periods of silence, or a late pass ends a run."""
 _ENDED_IN_ORDER = ("success", "exec-condition")
 """systemd's words for a station that ended by itself, or was not started without a definition."""
 
@@ -145,13 +143,8 @@ def power_device(definition: StationDefinition, clock: Clock) -> PowerDevice:
     """Make the unopened power device of a station.
 
     Raises:
-        StationUnusable: its driver or settings are wrong, or its times do not fit each other.
+        StationUnusable: its driver or settings are wrong.
     """
-    if definition.silence_s * 1000 < PERIODS_PER_SILENCE * definition.period_ms:
-        raise StationUnusable(
-            f"silence_s {definition.silence_s:g} must be at least {PERIODS_PER_SILENCE} periods "
-            f"of period_ms {definition.period_ms}"
-        )
     power = definition.power
     try:
         device = make_device(power.driver, power.settings, clock)

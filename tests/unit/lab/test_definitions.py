@@ -132,7 +132,7 @@ def test_only_supervisors(operator: User, node: Node, station: Station) -> None:
             "x",
             StationInput("X", "epc", GIVEN.settings, period_ms=900),
             "silence_s",
-            "at least 2 periods, 1.8 s",
+            "at least 2 periods of period_ms 900: 1.8 s",
         ),
         ("x", StationInput("X", "epc", GIVEN.settings, time_scale=0.5), "time_scale", "equal to 1"),
     ],

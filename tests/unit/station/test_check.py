@@ -50,7 +50,10 @@ def test_one_that_fits(
             {"power": {"driver": "epc", "settings": {"bus": {}, "device_id": 17}}},
             "power.settings.device_id: EPC id 0x11 uses CAN identifiers from 0x110",
         ),
-        ({"period_ms": 900}, "silence_s 1 must be at least 2 periods of period_ms 900\n"),
+        (
+            {"period_ms": 900},
+            "silence_s: must be at least 2 periods of period_ms 900: 1.8 s (found 1.0)\n",
+        ),
         ({"colour": 1}, "the definition:\n  colour: unknown key"),
     ],
 )

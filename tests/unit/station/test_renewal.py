@@ -102,7 +102,7 @@ def test_a_release_that_cannot_run(renewal: Renewal, releases: Path) -> None:
         ("/opt/bem/releases/1", "/opt/bem/releases/2", True),
         ("/opt/bem/releases/2", "/opt/bem/releases/1", True),
         ("/opt/bem/releases/1", "/opt/bem/releases/1", False),
-        ("/work/.venv", "/opt/bem/releases/1", False),
+        ("/home/lab/checkout/.venv", "/opt/bem/releases/1", False),
     ],
 )
 def test_is_newer_release(prefix: str, target: str, newer: bool) -> None:

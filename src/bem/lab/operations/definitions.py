@@ -17,15 +17,13 @@ from jsonschema.exceptions import SchemaError, ValidationError
 from pydantic import ValidationError as DefinitionError
 
 from bem.lab.models import Command, DriverList, Experiment, Node, Station
-from bem.lab.operations.errors import Problems, check_fields, refusal
-from bem.lab.operations.experiments import COMMAND_LIFE
+from bem.lab.operations.commands import order
+from bem.lab.operations.errors import Problems, refusal
 from bem.lab.rights import Role, User, require
 from bem.runtime.settings import StationDefinition
 
 SETTINGS = "settings"
 """Problems of a driver's settings are named so, followed by the path: ``settings.bus.channel``."""
-PERIODS_PER_SILENCE = 2
-"""A device must tolerate at least as many periods of silence; the station insists on it."""
 _FIELDS = {"id": "slug", "power.driver": "driver"}
 """Where the definition names a thing other than a person does."""
 
@@ -171,12 +169,6 @@ def _checked(node: Node, slug: str, given: StationInput) -> StationDefinition:
         schema = drivers[given.driver][SETTINGS]
         for path, reason in settings_problems(schema, given.settings):
             problems.add(f"{SETTINGS}.{path}" if path else SETTINGS, reason)
-    if given.silence_s * 1000 < PERIODS_PER_SILENCE * given.period_ms:
-        problems.add(
-            "silence_s",
-            f"must be at least {PERIODS_PER_SILENCE} periods, "
-            f"{PERIODS_PER_SILENCE * given.period_ms / 1000:g} s",
-        )
     raw = {
         "id": slug,
         "name": given.name.strip(),
@@ -250,23 +242,7 @@ def _order(
     after: StationDefinition | None,
     note: str,
 ) -> Command:
-    arguments: dict[str, Any] = {
-        "by": user.get_username(),
-        "note": note.strip(),
-        "before": before,
-    }
+    arguments: dict[str, Any] = {"before": before}
     if after is not None:
         arguments["definition"] = after.model_dump(mode="json")
-    command = Command(
-        station=station,
-        action=action,
-        arguments=arguments,
-        note=note.strip(),
-        issued_by_id=user.pk,
-        expires_at=timezone.now() + COMMAND_LIFE,
-    )
-    problems = Problems()
-    check_fields(command, problems, exclude=["issued_by", "experiment", "arguments"])
-    problems.refuse_if_any()
-    command.save(force_insert=True)
-    return command
+    return order(user, station, action, note, arguments=arguments)

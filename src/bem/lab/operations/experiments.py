@@ -1,18 +1,14 @@
 """Queue, cancel and stop experiments."""
 
-from datetime import timedelta
-
 from django.db import transaction
 from django.utils import timezone
 
 from bem.domain.program import Program
 from bem.lab.models import Battery, Command, Experiment, Intake, Profile, Station
+from bem.lab.operations.commands import order
 from bem.lab.operations.errors import OperationRefused, Problems, check_fields, refusal
 from bem.lab.operations.fitting import compile_or_refuse, misfits
 from bem.lab.rights import Role, User, require
-
-COMMAND_LIFE = timedelta(seconds=30)
-"""A command that did not reach its station by then is void: nobody wants it any more."""
 
 
 def queue_experiment(
@@ -103,39 +99,7 @@ def stop_experiment(user: User, experiment: Experiment, note: str = "") -> Comma
         ).first()
         if underway is not None:
             raise refusal(f"“{kept}” is being stopped already: wait for the station's answer")
-        return order(user, kept.station, Command.Action.STOP, note, kept)
-
-
-def order(
-    user: User,
-    station: Station,
-    action: Command.Action,
-    note: str,
-    experiment: Experiment | None = None,
-) -> Command:
-    """Write down a command by a person; the rights and the moment are the caller's to check.
-
-    Raises:
-        OperationRefused: the note is too long.
-    """
-    by = user.get_username()
-    arguments = {"by": by, "note": note.strip()}
-    if experiment is not None:
-        arguments["experiment"] = str(experiment.uuid)
-    command = Command(
-        station=station,
-        experiment=experiment,
-        action=action,
-        arguments=arguments,
-        note=note.strip(),
-        issued_by_id=user.pk,
-        expires_at=timezone.now() + COMMAND_LIFE,
-    )
-    problems = Problems()
-    check_fields(command, problems, exclude=["issued_by", "experiment", "arguments"])
-    problems.refuse_if_any()
-    command.save(force_insert=True)
-    return command
+        return order(user, kept.station, Command.Action.STOP, note, experiment=kept)
 
 
 def _lock(experiment: Experiment) -> Experiment:

@@ -4,8 +4,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from bem.lab.models import Command, Station
+from bem.lab.operations.commands import order
 from bem.lab.operations.errors import refusal
-from bem.lab.operations.experiments import order
 from bem.lab.rights import Role, User, require
 
 
