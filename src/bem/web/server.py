@@ -114,8 +114,12 @@ class _Application(BaseApplication):
             self.cfg.set(key, value)
 
     def load(self) -> Callable[..., Any]:
+        from django.urls import get_resolver
+
         from bem.web.wsgi import application
 
+        # Django would load the pages with the first request, long after this was called ready.
+        get_resolver().check()
         return application
 
 

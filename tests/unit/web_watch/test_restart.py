@@ -38,6 +38,7 @@ class Systemd:
     """Keeps the listening socket, starts the server on it, and hears what it says."""
 
     def __init__(self, folder: Path, **web: object) -> None:
+        self._folder = folder
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.port = int(self.listener.getsockname()[1])
         self.heard: list[str] = []
@@ -87,6 +88,20 @@ class Systemd:
         assert self._process is not None
         self._process.send_signal(signal.SIGTERM)
         return self._process.wait(30)
+
+    def use(self, settings_module: str, **modules: str) -> None:
+        """Have Django's settings from one of these modules, given by their text."""
+        for name, text in modules.items():
+            (self._folder / f"{name}.py").write_text(text)
+        path = [str(self._folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._environment |= {
+            "DJANGO_SETTINGS_MODULE": settings_module,
+            "PYTHONPATH": os.pathsep.join(path),
+        }
+
+    def wait_for_end(self) -> int:
+        assert self._process is not None
+        return self._process.wait(60)
 
     def close(self) -> None:
         if self._process is not None:
@@ -211,6 +226,20 @@ def test_a_kept_connection_and_the_release_survive_a_reload(
             wait_until(lambda: systemd.log.read_text().count(said) >= 2, said)  # noqa: B023 - called at once
     connection.close()
     assert systemd.stop() == 0
+
+
+@pytest.mark.parametrize("systemd", ["off"], indirect=True)
+def test_pages_that_cannot_be_loaded_are_never_called_ready(systemd: Systemd) -> None:
+    systemd.use(
+        "broken_settings",
+        broken_settings="from bem.web.settings import *\nROOT_URLCONF = 'broken_pages'\n",
+        broken_pages="import no_such_module\n",
+    )
+    systemd.start()
+
+    assert systemd.wait_for_end() != 0
+    assert "READY=1" not in systemd.heard
+    assert "no_such_module" in systemd.log.read_text()
 
 
 @pytest.mark.parametrize("systemd", ["serve"], indirect=True)
