@@ -1,31 +1,17 @@
 """How playbooks/check.yml judges what machines have answered."""
 
-import importlib.util
 import json
-import sys
 from datetime import UTC, datetime
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
+from support.plugins import load
+
 NOW_S = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
 
 
-def load() -> ModuleType:
-    path = Path(__file__).parents[3] / "playbooks" / "filter_plugins" / "health.py"
-    spec = importlib.util.spec_from_file_location("health", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    # A dataclass looks its own module up.
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-health = load()
+health = load("playbooks/filter_plugins/health.py")
 
 
 def unit(**changed: str) -> str:
