@@ -1,7 +1,9 @@
 """Booting a folder as a machine by ``systemd-nspawn``, on hosts with systemd and without."""
 
+import errno
 import os
 import signal
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -117,7 +119,7 @@ class Boot:
         for group in self._cgroups:
             # From the innermost: a group with groups in it stays.
             for folder, _, _ in os.walk(group, topdown=False):
-                Path(folder).rmdir()
+                _remove_group(Path(folder))
 
     @property
     def _record(self) -> Path:
@@ -155,6 +157,25 @@ class Boot:
             "--timezone=off",
             "--link-journal=no",
         ]
+
+
+def _remove_group(folder: Path) -> None:
+    """Remove a control group, as soon as the kernel has forgotten the processes that were in it.
+
+    Raises:
+        OSError: something lives there.
+    """
+    deadline = time.monotonic() + processes.END_SECONDS
+    while True:
+        try:
+            folder.rmdir()
+        except OSError as error:
+            # The kernel does not tell when; it takes milliseconds.
+            if error.errno != errno.EBUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _host_has_systemd() -> bool:

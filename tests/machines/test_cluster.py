@@ -37,8 +37,6 @@ print("\\n".join("\\t".join(map(str, row)) for row in rows))
 Record = Callable[[str, object], None]
 Enter = Callable[[Machine], Guest]
 
-pytestmark = pytest.mark.timeout(600)
-
 
 @pytest.mark.parametrize("which", ["the active one", 0, 1, 2])
 def test_one_server_without_power(

@@ -32,7 +32,6 @@ STATION = "bem-station@epc-1.service"
 CHANGED = r"changed=0 "
 
 # Three runs of the roles of the database, each on all machines.
-pytestmark = pytest.mark.timeout(3600)
 
 Record = Callable[[str, object], None]
 

@@ -33,7 +33,6 @@ DAEMONS = ("bem-web.service", "bem-manager.service")
 
 Record = Callable[[str, object], None]
 
-pytestmark = pytest.mark.timeout(3600)
 """Each test runs whole playbooks, on a machine that other things share."""
 
 
