@@ -116,6 +116,24 @@ class Controller:
         named = {f"rabbitmq_node_passwords.{name}": text for name, text in nodes.items()}
         return dict(found) | named
 
+    def refused(self, playbook: str, *options: str) -> str:
+        """Run a playbook that must fail, and get what it says, on one line.
+
+        Raises:
+            LabError: it did not fail.
+        """
+        done = subprocess.run(
+            [*self.command(playbook), *options],
+            cwd=ROOT,
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode == 0:
+            raise LabError(f"{playbook} {' '.join(options)} was not refused")
+        return " ".join(done.stdout.split())
+
     def break_off(self, playbook: str, task: str, *options: str) -> None:
         """Run a playbook and kill it as soon as a task of that name begins.
 

@@ -92,20 +92,6 @@ def gaps(rows: list[dict[str, str]]) -> list[tuple[float, float]]:
     return [(a, b) for a, b in itertools.pairwise(times) if not 0 < b - a < 0.35]
 
 
-def refused(controller: Controller, *options: str) -> str:
-    """Run a restore that must not begin, and get what it says."""
-    done = subprocess.run(
-        [*controller.command("playbooks/restore.yml"), *options],
-        cwd=ROOT,
-        env=controller.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode != 0
-    return " ".join(done.stdout.split())
-
-
 def meant(file: Path) -> tuple[str, str]:
     return f"--extra-vars=backup_file={file}", "--extra-vars=restore_confirm=bem-server"
 
@@ -169,7 +155,7 @@ def test_a_backup_comes_to_the_controller(
 def test_a_restore_that_is_not_meant_is_refused(
     controller: Controller, server: Machine, taken: Taken
 ) -> None:
-    said = refused(controller, f"--extra-vars=backup_file={taken.file}")
+    said = controller.refused("playbooks/restore.yml", f"--extra-vars=backup_file={taken.file}")
 
     assert 'restore_confirm is ""' in said
     assert "restore_confirm=bem-server" in said
@@ -188,7 +174,7 @@ def test_a_damaged_backup_is_refused(
     else:
         damaged.write_bytes(whole[: len(whole) // 2])
 
-    said = refused(controller, *meant(damaged))
+    said = controller.refused("playbooks/restore.yml", *meant(damaged))
 
     assert "take another one" in said or "cannot be read as a backup" in said
     assert checksums(server) == taken.sums

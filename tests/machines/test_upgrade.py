@@ -5,10 +5,7 @@ The tests follow each other: forward, back, forward again by runs that are broke
 
 import itertools
 import json
-import os
 import secrets
-import signal
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +17,6 @@ from lab.asking import Asking, asking
 from lab.controller import Controller
 from lab.machines import Lab, Machine
 from lab.newer import COLUMN, VERSION, Newer, make_newer
-from lab.places import ROOT
 from lab.visit import Guest, wait_for
 
 PAGES = {"/sign-in/": "csrfmiddlewaretoken", "/healthz": '"database": "ok"'}
@@ -147,41 +143,6 @@ def to_newer(newer: Newer) -> tuple[str, ...]:
     return f"--extra-vars=release_wheel={newer.wheel}", f"--extra-vars=release_version={VERSION}"
 
 
-def refused(controller: Controller, playbook: str, *options: str) -> str:
-    """Run a playbook that must fail, and get what it says."""
-    done = subprocess.run(
-        [*controller.command(playbook), *options],
-        cwd=ROOT,
-        env=controller.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode != 0
-    return " ".join(done.stdout.split())
-
-
-def break_off(controller: Controller, playbook: str, task: str, *options: str) -> None:
-    """Run a playbook and kill it as soon as a task begins."""
-    running = subprocess.Popen(
-        [*controller.command(playbook), *options],
-        cwd=ROOT,
-        env=controller.environment(),
-        stdout=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    assert running.stdout is not None
-    said = []
-    for line in running.stdout:
-        said.append(line)
-        if line.startswith("TASK") and task in line:
-            os.killpg(running.pid, signal.SIGKILL)
-            break
-    running.stdout.close()
-    assert running.wait() == -signal.SIGKILL, "".join(said[-30:])
-
-
 def in_use(server: Machine, node: Machine, wanted: str) -> None:
     assert {release_in_use(server), release_in_use(node)} == {wanted}
     assert {release_of(server, unit) for unit in DAEMONS} == {wanted}
@@ -215,7 +176,7 @@ def test_upgrade(
 def test_an_older_release_is_refused_by_site(controller: Controller, server: Machine) -> None:
     before = release_in_use(server), main_process(server, "bem-web.service")
 
-    said = refused(controller, "site.yml")
+    said = controller.refused("site.yml")
 
     assert "To go back to the release before, run playbooks/rollback.yml" in said
     assert (release_in_use(server), main_process(server, "bem-web.service")) == before
@@ -227,7 +188,7 @@ def test_a_database_newer_than_the_release_is_refused(
 ) -> None:
     before = release_in_use(server), *(main_process(server, unit) for unit in DAEMONS)
 
-    said = refused(controller, playbook, "--extra-vars=release_downgrade=true")
+    said = controller.refused(playbook, "--extra-vars=release_downgrade=true")
 
     assert "The database is newer than release_version" in said
     assert newer.migration in said
@@ -280,10 +241,10 @@ def test_an_upgrade_broken_off_completes_when_run_again(
     going = begin(guest, node, "Broken off")
     playbook, options = "playbooks/upgrade.yml", to_newer(newer)
     with asked_for(server, authority, record_property):
-        break_off(controller, playbook, "Put the release in use", *options)
+        controller.break_off(playbook, "Put the release in use", *options)
         # The manager is stopped and the migration is due.
-        break_off(controller, playbook, "Restart the web application", *options)
-        break_off(controller, playbook, "Start the manager", *options)
+        controller.break_off(playbook, "Restart the web application", *options)
+        controller.break_off(playbook, "Start the manager", *options)
         controller.play(playbook, *options)
 
     undisturbed(guest, node, going)
@@ -305,8 +266,8 @@ def test_a_roll_back_broken_off_completes_when_run_again(
     going = begin(guest, node, "Roll back broken off")
     playbook, quick = "playbooks/rollback.yml", "--extra-vars=upgrade_backup=false"
     with asked_for(server, authority, record_property):
-        break_off(controller, playbook, "Read the units again", quick)
-        break_off(controller, playbook, "Start the manager", quick)
+        controller.break_off(playbook, "Read the units again", quick)
+        controller.break_off(playbook, "Start the manager", quick)
         controller.play(playbook, quick)
 
     undisturbed(guest, node, going)
