@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+import secrets
 import ssl
 import time
 from collections.abc import Callable
@@ -81,8 +82,10 @@ class Guest:
 
     def queue(self, station: Choice, profile: str, name: str) -> str:
         """Add a battery, a profile and an experiment; gives the path of the experiment's page."""
-        battery = self.visitor.add("/batteries/add/", {**_CELL, "name": f"Cell of {name}"})
-        added = self.visitor.add("/profiles/add/", {"name": f"Of {name}", "text": profile})
+        # Tests may be run again on the same laboratory, which knows the names of the first time.
+        unique = f"{name} {secrets.token_hex(3)}"
+        battery = self.visitor.add("/batteries/add/", {**_CELL, "name": f"Cell of {unique}"})
+        added = self.visitor.add("/profiles/add/", {"name": f"Of {unique}", "text": profile})
         return self.visitor.add(
             "/experiments/add/",
             {
