@@ -32,6 +32,8 @@ TOOLS = {
 }
 """Programs and files that are called, and the package of each."""
 FREE_GIGABYTES = 4
+UNAVAILABLE = 69
+"""How this ends where a laboratory cannot come up (EX_UNAVAILABLE of sysexits.h)."""
 LABORATORY = "lab"
 """The name of the laboratory that ``bin/lab up`` makes."""
 
@@ -138,7 +140,7 @@ def main(arguments: list[str]) -> int:
         return 0
     sys.stderr.write("A laboratory cannot come up here yet:\n")
     sys.stderr.writelines(f"  * {one}\n" for one in found)
-    return 1
+    return UNAVAILABLE
 
 
 def _port(arguments: list[str]) -> int:
