@@ -167,12 +167,12 @@ def members(machine: Machine) -> tuple[int, int]:
         ValueError: one of them answers something else.
     """
     said = machine.run(
-        'mariadb -N -e "SELECT IF(@@wsrep_ready, variable_value, 0) FROM '
-        "information_schema.global_status WHERE variable_name = 'wsrep_cluster_size'\" && "
+        'mariadb -N -e "SELECT variable_value FROM information_schema.global_status WHERE '
+        "variable_name IN ('wsrep_cluster_size', 'wsrep_ready') ORDER BY variable_name\" && "
         "rabbitmqctl --silent cluster_status --formatter=json"
     )
-    database, _, broker = said.partition("\n")
-    return int(database), len(json.loads(broker)["running_nodes"])
+    size, ready, broker = said.split("\n", 2)
+    return int(size) if ready == "ON" else 0, len(json.loads(broker)["running_nodes"])
 
 
 def count(machine: Machine, experiment: str) -> int:
