@@ -49,7 +49,7 @@ def node(lab: Lab) -> Machine:
 
 def begin(guest: Guest, name: str) -> str:
     guest.sign_in()
-    station = next(one for one in guest.idle_stations(1, 90) if one.text.startswith("EPC 1"))
+    station = guest.idle_station("EPC 1", 90)
     experiment = guest.queue(station, LONG, name)
     guest.wait_until(experiment, "Running", 60)
     wait_for(lambda: len(guest.samples(experiment)) > 20, 30, "samples")
