@@ -116,13 +116,30 @@ class Controller:
         named = {f"rabbitmq_node_passwords.{name}": text for name, text in nodes.items()}
         return dict(found) | named
 
+    def said(self, playbook: str, *options: str) -> str:
+        """Run a playbook and get all that it says.
+
+        Raises:
+            LabError: it failed.
+        """
+        done = self._run(playbook, *options)
+        if done.returncode:
+            raise LabError(f"{playbook} failed ({done.returncode}): {done.stdout[-3000:]}")
+        return done.stdout + done.stderr
+
     def refused(self, playbook: str, *options: str) -> str:
         """Run a playbook that must fail, and get what it says, on one line.
 
         Raises:
             LabError: it did not fail.
         """
-        done = subprocess.run(
+        done = self._run(playbook, *options)
+        if done.returncode == 0:
+            raise LabError(f"{playbook} {' '.join(options)} was not refused")
+        return " ".join(done.stdout.split())
+
+    def _run(self, playbook: str, *options: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [*self.command(playbook), *options],
             cwd=ROOT,
             env=self.environment(),
@@ -130,9 +147,6 @@ class Controller:
             text=True,
             check=False,
         )
-        if done.returncode == 0:
-            raise LabError(f"{playbook} {' '.join(options)} was not refused")
-        return " ".join(done.stdout.split())
 
     def break_off(self, playbook: str, task: str, *options: str) -> None:
         """Run a playbook and kill it as soon as a task of that name begins.
@@ -163,6 +177,14 @@ class Controller:
         """End the ssh connections that Ansible keeps open for the next run."""
         for path in (self.home / "cp").glob("*"):
             attempt("ssh", "-F", "none", "-o", f"ControlPath={path}", "-O", "exit", "any")
+
+
+def changed(said: str) -> list[str]:
+    """Find the hosts on which a playbook has changed something, by what it said at its end."""
+    recap = [line for line in said.rpartition("PLAY RECAP")[2].splitlines() if "changed=" in line]
+    if not recap:
+        raise LabError(f"this playbook did not come to its end: {said[-3000:]}")
+    return [line for line in recap if "changed=0 " not in line]
 
 
 def local_names() -> tuple[str, ...]:
