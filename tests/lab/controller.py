@@ -180,7 +180,11 @@ class Controller:
 
 
 def changed(said: str) -> list[str]:
-    """Find the hosts on which a playbook has changed something, by what it said at its end."""
+    """Find the hosts on which a playbook has changed something, by what it said at its end.
+
+    Raises:
+        LabError: it has not come to its end.
+    """
     recap = [line for line in said.rpartition("PLAY RECAP")[2].splitlines() if "changed=" in line]
     if not recap:
         raise LabError(f"this playbook did not come to its end: {said[-3000:]}")
