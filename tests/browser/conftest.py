@@ -5,10 +5,12 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
+
+from bem.lab.models import Account
 
 # Playwright's synchronous calls run inside an event loop, from which Django refuses its own
 # synchronous database calls; here they cannot block anybody else.
@@ -84,7 +86,7 @@ def open_page(browser: Browser, live_server: LiveServer) -> Iterator[OpenPage]:
 
 
 def _session(role: str, url: str) -> dict[str, str]:
-    user, _ = User.objects.get_or_create(username=f"{role}-of-the-lab")
+    user, _ = Account.objects.get_or_create(username=f"{role}-of-the-lab")
     # A transactional test takes the rows of migrations away with everything else.
     user.groups.add(Group.objects.get_or_create(name=role)[0])
     client = Client()

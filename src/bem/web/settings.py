@@ -79,9 +79,11 @@ STORAGES = {
 }
 WHITENOISE_IMMUTABLE_FILE_TEST = r"-[0-9A-Za-z]{8,10}\.[a-z0-9]+$"
 
+AUTHENTICATION_BACKENDS = ["bem.web.sign_in.Accounts"]
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "watch:monitor"
 LOGOUT_REDIRECT_URL = "sign-in"
+SESSION_ENGINE = "bem.web.sessions"
 SESSION_COOKIE_AGE = int(timedelta(hours=_WEB.session_hours).total_seconds())
 SESSION_COOKIE_NAME = "bem_session"
 SESSION_COOKIE_SAMESITE = "Lax"

@@ -2,13 +2,37 @@
 
 import hashlib
 
+from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+
+from bem.lab.models import Account
 
 _MAX_FAILURES = 10
 _FORGET_AFTER_S = 300
+
+
+class Accounts(ModelBackend):
+    """Signs people in whose sessions outlive a change of the secret key."""
+
+    def authenticate(
+        self,
+        request: HttpRequest | None,
+        username: str | None = None,
+        password: str | None = None,
+        **kwargs: object,
+    ) -> Account | None:
+        """Get the account that this name and password belong to."""
+        user = super().authenticate(request, username, password, **kwargs)
+        return None if user is None else Account.objects.get(pk=user.pk)
+
+    def get_user(self, user_id: int) -> Account | None:
+        """Get the account of a session, unless it may not sign in any more."""
+        user = Account.objects.filter(pk=user_id).first()
+        return user if self.user_can_authenticate(user) else None
 
 
 class SignInForm(AuthenticationForm):

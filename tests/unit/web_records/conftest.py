@@ -11,6 +11,7 @@ from django.test import Client
 from django.utils import timezone
 
 from bem.lab.models import (
+    Account,
     Battery,
     Experiment,
     Intake,
@@ -30,7 +31,7 @@ def sign_in(db: None) -> Callable[[str], Client]:
     """Get a browser signed in as somebody with a role."""
 
     def enter(role: str) -> Client:
-        user, is_new = User.objects.get_or_create(username=role)
+        user, is_new = Account.objects.get_or_create(username=role)
         if is_new and role != "nobody":
             user.groups.add(Group.objects.get(name=role))
         client = Client()

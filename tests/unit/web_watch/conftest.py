@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group
 from django.core.cache import cache
 from django.test import Client
 from django.utils import timezone
@@ -14,7 +14,7 @@ from django.utils import timezone
 from bem.domain.limits import Limits
 from bem.domain.program import REST, Compare, End, LoopOp, Program, Quantity, StepOp
 from bem.lab.intake import take_samples
-from bem.lab.models import Battery, Experiment, Intake, Lithium, Node, Profile, Station
+from bem.lab.models import Account, Battery, Experiment, Intake, Lithium, Node, Profile, Station
 from bem.messages import LiveMessage, SampleColumns, StationLive, encode, topic
 from bem.messages.topics import Topic
 from bem.web.watch import monitor, stream
@@ -35,7 +35,7 @@ def sign_in(db: None) -> Callable[[str | None], Client]:
     """Get a browser signed in as somebody with a role; ``None`` is an account without any."""
 
     def signed_in(role: str | None = "viewer") -> Client:
-        user = User.objects.create_user(f"user-{role}", password="battery-lab-1")
+        user = Account.objects.create_user(f"user-{role}", password="battery-lab-1")
         if role is not None:
             user.groups.add(Group.objects.get(name=role))
         client = Client()

@@ -21,8 +21,9 @@ import django
 django.setup()
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
-from django.contrib.auth.models import Group, User
-user = User.objects.create_user("ana")
+from django.contrib.auth.models import Group
+from bem.lab.models import Account
+user = Account.objects.create_user("ana")
 user.groups.add(Group.objects.get(name="viewer"))
 from django.test import Client
 client = Client()

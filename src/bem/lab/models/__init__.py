@@ -1,5 +1,6 @@
 """The tables. Volts, amperes, watts, ampere-hours, watt-hours; discharge is negative."""
 
+from bem.lab.models.accounts import Account
 from bem.lab.models.batteries import (
     Battery,
     Chemistry,
@@ -16,6 +17,7 @@ from bem.lab.models.profiles import Profile
 from bem.lab.models.results import Bucket, CycleResult, Event, Sample, StepResult
 
 __all__ = [
+    "Account",
     "Battery",
     "Bucket",
     "Chemistry",
