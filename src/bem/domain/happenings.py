@@ -68,6 +68,72 @@ class StepEnded(_Happening):
     moved: Throughput
 
 
+class Paused(_Happening):
+    """The output went off at a person's word, or for a person: ``note`` says why or what to do.
+
+    ``by`` is empty where the program asked for the pause.
+    """
+
+    kind: Literal["paused"] = "paused"
+    by: str = ""
+    note: str = ""
+
+
+class Held(_Happening):
+    """A person keeps the present set point: no end is judged until the run goes on."""
+
+    kind: Literal["held"] = "held"
+    by: str = ""
+    note: str = ""
+
+
+class Resumed(_Happening):
+    """The run went on at the same point of its step, ``paused_us`` µs after it was paused or held.
+
+    ``voltage`` is read just before the output goes on.
+    """
+
+    kind: Literal["resumed"] = "resumed"
+    by: str = ""
+    note: str = ""
+    paused_us: int = 0
+    voltage: float | None = None
+
+
+class EndsChanged(_Happening):
+    """A person changed the ends of the current step, for this pass of it alone."""
+
+    kind: Literal["ends_changed"] = "ends_changed"
+    by: str = ""
+    note: str = ""
+    step: int
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+
+
+class Gap(_Happening):
+    """The run went on after its station had been off, with its counters and cycle as they were.
+
+    ``off_us``: time (µs) without samples. ``voltage_before`` is of the last sample, ``_after`` of
+    the first reading since; V.
+    """
+
+    kind: Literal["gap"] = "gap"
+    reason: str
+    off_us: int
+    voltage_before: float | None = None
+    voltage_after: float | None = None
+
+
+class Warned(_Happening):
+    """Something a person should see to while the run goes on: the disk fills, a bound is near."""
+
+    kind: Literal["warned"] = "warned"
+    cause: str
+    reason: str
+    cleared: bool = False
+
+
 class CycleEnded(_Happening):
     """A cycle ended; ``moved`` is its throughput."""
 
@@ -95,7 +161,18 @@ class RunEnded(_Happening):
 
 
 Happening = Annotated[
-    RunStarted | StepStarted | StepEnded | CycleEnded | Fault | RunEnded,
+    RunStarted
+    | StepStarted
+    | StepEnded
+    | Paused
+    | Held
+    | Resumed
+    | EndsChanged
+    | Gap
+    | Warned
+    | CycleEnded
+    | Fault
+    | RunEnded,
     Field(discriminator="kind"),
 ]
 HAPPENING: TypeAdapter[Happening] = TypeAdapter(Happening)
@@ -107,6 +184,8 @@ def severity(event: Happening) -> Severity:
         return "error"
     if isinstance(event, RunEnded) and event.outcome in ("failed", "interrupted"):
         return "error"
+    if isinstance(event, Gap) or (isinstance(event, Warned) and not event.cleared):
+        return "warning"
     return "info"
 
 
@@ -119,6 +198,19 @@ def sentence(event: Happening) -> str:
             return f"Step {event.step} began: {event.title}"
         case StepEnded():
             return f"Step {event.step} ended: {event.end}, read {event.value:.6g}"
+        case Paused():
+            return _told("Paused", event.by, event.note)
+        case Held():
+            return _told("Held at its set point", event.by, event.note)
+        case Resumed():
+            return _told(f"Went on after {event.paused_us / 1e6:.4g} s", event.by, event.note)
+        case EndsChanged():
+            after = " or ".join(event.after)
+            return _told(f"Step {event.step} now ends {after}", event.by, event.note)
+        case Gap():
+            return f"Went on after {event.off_us / 1e6:.4g} s without samples: {event.reason}"
+        case Warned():
+            return f"Over: {event.reason}" if event.cleared else event.reason
         case CycleEnded():
             moved = event.moved
             return (
@@ -129,3 +221,8 @@ def sentence(event: Happening) -> str:
             return event.reason
         case RunEnded():
             return f"Run {event.outcome}: {event.reason}"
+
+
+def _told(what: str, by: str, note: str) -> str:
+    said = f"{what} by {by}" if by else what
+    return f"{said}: {note}" if note else said

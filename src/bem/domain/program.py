@@ -8,6 +8,7 @@ Programs travel to the nodes as JSON and are kept in journals: only ever add to 
 """
 
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -26,10 +27,13 @@ class Mode(StrEnum):
     CC = "cc"
     CV = "cv"
     CP = "cp"
+    CR = "cr"
 
 
 class Setpoint(_Frozen):
-    """A mode and its value: A for CC, V for CV, W for CP, 0 for rest; positive charges."""
+    """A mode and its value: A for CC, V for CV, W for CP, ohm for CR (which discharges), 0 for
+    rest; positive charges.
+    """
 
     mode: Mode
     value: float = 0.0
@@ -49,6 +53,16 @@ class Quantity(StrEnum):
     """A, magnitude of the reading."""
     CAPACITY = "capacity"
     """Ah, magnitude of the net charge moved in the step."""
+    POWER = "power"
+    """W, magnitude of the reading."""
+    ENERGY = "energy"
+    """Wh, magnitude of the net energy moved in the step."""
+    TEMPERATURE = "temperature"
+    """degC, the hottest temperature channel where the end is at or above, else the coldest."""
+    VOLTAGE_DROP = "voltage_drop"
+    """V, the highest voltage of the step minus the reading."""
+    SLOPE = "slope"
+    """V/s, magnitude of dV/dt over the window of the engine."""
 
 
 class Compare(StrEnum):
@@ -58,19 +72,100 @@ class Compare(StrEnum):
     AT_MOST = "<="
 
 
+class Then(StrEnum):
+    """What follows when an end has ended its step."""
+
+    NEXT = "next"
+    GO_TO = "go_to"
+    STOP = "stop"
+    """The run ends, finished."""
+    FAIL = "fail"
+    """The run ends as failed."""
+
+
 class End(_Frozen):
-    """One end condition: it holds when the quantity is on the given side of the threshold."""
+    """One end condition: it holds when the quantity is on the given side of the threshold.
+
+    ``target``: the operation at which the run goes on, for ``then`` go to.
+    """
 
     quantity: Quantity
     compare: Compare
     threshold: float
+    then: Then = Then.NEXT
+    target: int | None = Field(default=None, ge=0)
 
     def __str__(self) -> str:
         if self.quantity is Quantity.DURATION:
             return f"after {self.threshold:.10g} s"
-        unit = {"voltage": "V", "current": "A", "capacity": "Ah"}[self.quantity]
         side = "at or above" if self.compare is Compare.AT_LEAST else "at or below"
-        return f"{self.quantity} {side} {self.threshold:.10g} {unit}"
+        name = self.quantity.replace("_", " ")
+        return f"{name} {side} {self.threshold:.10g} {_UNITS[self.quantity]}"
+
+
+_UNITS = {
+    Quantity.VOLTAGE: "V",
+    Quantity.CURRENT: "A",
+    Quantity.CAPACITY: "Ah",
+    Quantity.POWER: "W",
+    Quantity.ENERGY: "Wh",
+    Quantity.TEMPERATURE: "degC",
+    Quantity.VOLTAGE_DROP: "V",
+    Quantity.SLOPE: "V/s",
+}
+
+
+class Limited(StrEnum):
+    """What a limit bounds; see :class:`bem.domain.profile.model.Limited`."""
+
+    VOLTAGE = "voltage"
+    CURRENT = "current"
+    POWER = "power"
+    TEMPERATURE = "temperature"
+    CELL_VOLTAGE = "cell_voltage"
+    CHARGE = "charge"
+    DURATION = "duration"
+
+
+class Limit(_Frozen):
+    """A bound of a run or of a step beyond which the run fails, after ``delay_s`` s without pause.
+
+    ``owner`` says whose it is, for people: ``profile``, ``step 3``, ``experiment``, ``battery``,
+    ``station``.
+    """
+
+    quantity: Limited
+    compare: Compare
+    threshold: float
+    delay_s: float = Field(default=0.0, ge=0)
+    owner: str = "profile"
+
+
+class Course(_Frozen):
+    """Values over time: ``values[i]`` holds from ``times_us[i]`` until the next, in each pass.
+
+    A pass lasts ``pass_us``; after ``passes`` of them the step ends by itself. In A or W.
+
+    Raises:
+        pydantic.ValidationError: unequal lengths, times that do not ascend from 0 below the end of
+            the pass.
+    """
+
+    mode: Literal[Mode.CC, Mode.CP]
+    times_us: tuple[int, ...] = Field(min_length=1)
+    values: tuple[float, ...] = Field(min_length=1)
+    pass_us: int = Field(gt=0)
+    passes: int = Field(default=1, ge=1)
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "Course":
+        if len(self.times_us) != len(self.values):
+            raise ValueError(f"{len(self.times_us)} times for {len(self.values)} values")
+        if self.times_us[0] != 0 or self.times_us[-1] >= self.pass_us:
+            raise ValueError("the times of a course begin at 0 and lie below the end of its pass")
+        if any(after <= before for before, after in pairwise(self.times_us)):
+            raise ValueError("the times of a course ascend")
+        return self
 
 
 class RecordRule(_Frozen):
@@ -86,27 +181,65 @@ class RecordRule(_Frozen):
 
 
 class StepOp(_Frozen):
-    """Hold a set point until any of ``ends`` holds. ``number`` counts the steps from 1."""
+    """Hold a set point until any of ``ends`` holds. ``number`` counts the steps from 1.
+
+    With a ``course`` the set point changes over time, and ``setpoint`` is its first. With a
+    ``message`` the step is a pause: it rests until a person says to go on, or an end holds.
+    Only a course or a pause may have no ends.
+    """
 
     op: Literal["step"] = "step"
     number: int = Field(ge=1)
     title: str
     setpoint: Setpoint
-    ends: tuple[End, ...] = Field(min_length=1)
+    ends: tuple[End, ...] = ()
     record: RecordRule | None = None
     line: int | None = None
+    label: str | None = None
+    limits: tuple[Limit, ...] = ()
+    course: Course | None = None
+    message: str | None = None
+
+    @model_validator(mode="after")
+    def _comes_to_an_end(self) -> "StepOp":
+        if not self.ends and self.course is None and self.message is None:
+            raise ValueError(f"step {self.number} has no end")
+        return self
+
+
+class LoopQuantity(StrEnum):
+    """What a pass of a loop moved."""
+
+    CHARGE_IN = "charge_in"
+    CHARGE_OUT = "charge_out"
+    ENERGY_IN = "energy_in"
+    ENERGY_OUT = "energy_out"
+
+
+class LoopEnd(_Frozen):
+    """Ends a loop after a pass that moved at least or at most ``threshold`` Ah or Wh.
+
+    ``relative``: the threshold is a share of what the loop's first pass moved.
+    """
+
+    quantity: LoopQuantity
+    compare: Compare
+    threshold: float = Field(gt=0)
+    relative: bool = False
 
 
 class LoopOp(_Frozen):
     """Run the operations from ``start`` up to this one again until ``passes`` are done.
 
+    ``passes`` ``None``: without a number, until ``until`` holds, or for ever by declaration.
     ``counts_cycles``: each finished pass is a finished cycle.
     """
 
     op: Literal["loop"] = "loop"
     start: int = Field(ge=0)
-    passes: int = Field(ge=1)
+    passes: int | None = Field(default=None, ge=1)
     counts_cycles: bool = False
+    until: LoopEnd | None = None
 
 
 Operation = Annotated[StepOp | LoopOp, Field(discriminator="op")]
@@ -114,6 +247,8 @@ Operation = Annotated[StepOp | LoopOp, Field(discriminator="op")]
 
 class Program(_Frozen):
     """What a station runs. ``operating`` bounds every set point; all values in SI units.
+
+    ``capacity`` (Ah) is what C-rates were taken of. ``limits`` hold during the whole run.
 
     Raises:
         pydantic.ValidationError: a loop that does not close over earlier operations, loops that
@@ -125,6 +260,7 @@ class Program(_Frozen):
     operations: tuple[Operation, ...] = Field(min_length=1)
     operating: Limits
     capacity: float | None = Field(default=None, gt=0)
+    limits: tuple[Limit, ...] = ()
 
     @model_validator(mode="after")
     def _consistent(self) -> "Program":
@@ -138,21 +274,32 @@ class Program(_Frozen):
                         raise ValueError(f"the loop at operation {index} crosses another")
                 closed.append((operation.start, index))
             else:
-                self._check_setpoint(operation)
+                self._check_setpoints(operation)
+                self._check_targets(operation)
         if not any(isinstance(operation, StepOp) for operation in self.operations):
             raise ValueError("a program needs at least one step")
         return self
 
-    def _check_setpoint(self, step: StepOp) -> None:
+    def _check_targets(self, step: StepOp) -> None:
+        for end in step.ends:
+            if (end.then is Then.GO_TO) != (end.target is not None):
+                raise ValueError(f"step {step.number}: 'go to' needs a target, nothing else has")
+            if end.target is not None and end.target >= len(self.operations):
+                raise ValueError(f"step {step.number}: there is no operation {end.target}")
+
+    def _check_setpoints(self, step: StepOp) -> None:
         bounds = {Mode.CC: "current", Mode.CV: "voltage", Mode.CP: "power"}
-        quantity = bounds.get(step.setpoint.mode)
+        mode = step.setpoint.mode if step.course is None else step.course.mode
+        quantity = bounds.get(mode)
         if quantity is None:
             return
         low = getattr(self.operating, f"{quantity}_min")
         high = getattr(self.operating, f"{quantity}_max")
-        value = step.setpoint.value
-        if (low is not None and value < low) or (high is not None and value > high):
-            raise ValueError(f"step {step.number}: {quantity} {value:g} is outside {low} to {high}")
+        for value in (step.setpoint.value,) if step.course is None else step.course.values:
+            if (low is not None and value < low) or (high is not None and value > high):
+                raise ValueError(
+                    f"step {step.number}: {quantity} {value:g} is outside {low} to {high}"
+                )
 
     @property
     def steps(self) -> tuple[StepOp, ...]:

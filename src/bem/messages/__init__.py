@@ -10,6 +10,7 @@ from bem.messages.downward import Acknowledgement, CommandOrder
 from bem.messages.topics import Topic, node_filter, parse_topic, topic
 from bem.messages.upward import (
     MAX_DEFINITION,
+    Activity,
     CommandAnswer,
     DriverReport,
     EventBatch,
@@ -22,6 +23,7 @@ from bem.messages.upward import (
     SampleColumns,
     StationChannel,
     StationLive,
+    StationLock,
     StationReport,
 )
 
@@ -29,6 +31,7 @@ __all__ = [
     "MAX_BYTES",
     "MAX_DEFINITION",
     "Acknowledgement",
+    "Activity",
     "BadMessage",
     "CommandAnswer",
     "CommandOrder",
@@ -43,6 +46,7 @@ __all__ = [
     "SampleColumns",
     "StationChannel",
     "StationLive",
+    "StationLock",
     "StationReport",
     "Topic",
     "decode",

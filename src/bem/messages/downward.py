@@ -11,9 +11,14 @@ from bem.messages.base import Count, Instant, Message, Slug
 class CommandOrder(Message):
     """Something to do, at most once, for one station.
 
-    ``start``, ``stop`` and ``acknowledge`` are handed to the station as they are; the station
-    checks them. ``start`` takes ``experiment`` (UUID), ``name`` and ``program``
-    (:mod:`bem.domain.program`); ``stop`` takes ``experiment``; ``acknowledge`` takes nothing.
+    All but ``define`` and ``remove`` are handed to the station as they are; the station checks
+    them. ``start`` takes ``experiment`` (UUID), ``name``, ``program`` (:mod:`bem.domain.program`),
+    ``battery`` (its name), ``limits`` (of the experiment, a list of
+    :class:`bem.domain.program.Limit`) and ``on_interruption`` (``resume``, ``wait`` or ``end``).
+    ``stop``, ``pause``, ``hold`` and ``resume`` take ``experiment``; ``skip`` takes ``experiment``
+    and the number of the ``step`` that the person saw; ``change_ends`` those two and ``ends`` (a
+    list of :class:`bem.domain.program.End`). ``acknowledge``, ``lock`` and ``unlock`` take nothing
+    else.
 
     ``define`` and ``remove`` are for the agent: they write and delete the station's definition.
     Both take ``before``, the definition that the person saw, or ``null`` where there was none: a
@@ -29,7 +34,20 @@ class CommandOrder(Message):
     type: Literal["command"] = "command"
     id: UUID
     station: Slug
-    action: Literal["start", "stop", "acknowledge", "define", "remove"]
+    action: Literal[
+        "start",
+        "stop",
+        "pause",
+        "hold",
+        "resume",
+        "skip",
+        "change_ends",
+        "acknowledge",
+        "lock",
+        "unlock",
+        "define",
+        "remove",
+    ]
     arguments: dict[str, Any] = Field(default_factory=dict)
     issued_at: Instant
     expires_at: Instant

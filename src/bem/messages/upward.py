@@ -49,6 +49,19 @@ class StationChannel(Message):
     title: str = Field(max_length=64)
 
 
+Activity = Literal["running", "paused", "held", "waiting"]
+"""What a run is doing: its steps; paused by a person, output off; held at its set point by a
+person; waiting for a person, output off, because the program or an interruption asks for one."""
+
+
+class StationLock(Message):
+    """A person keeps anything from starting, for as long as hands are in."""
+
+    by: str = Field(max_length=150)
+    note: str = Field(max_length=500)
+    at: Instant
+
+
 class StationReport(Message):
     """One station as its node knows it, sent with every :class:`NodeStatus`.
 
@@ -57,7 +70,8 @@ class StationReport(Message):
     ``reason`` says why it is down, lost or in fault. ``experiment`` is the one running.
     ``unsent`` counts the rows (samples and events) of its journal that the server has not
     acknowledged. Ratings in V, A, W. ``definition`` is what its file says; ``None`` where the file
-    cannot be used or is larger than :data:`MAX_DEFINITION`.
+    cannot be used or is larger than :data:`MAX_DEFINITION`. ``activity`` is of the running
+    experiment. ``warnings`` are conditions to see to while all goes on, such as a disk that fills.
     """
 
     id: Slug
@@ -77,6 +91,11 @@ class StationReport(Message):
     time_scale: float = Field(default=1.0, gt=0)
     unsent: Count = 0
     definition: Data | None = None
+    activity: Activity | None = None
+    waits_for: str = Field(default="", max_length=500)
+    """What a person is to do, while the run is waiting."""
+    lock: StationLock | None = None
+    warnings: tuple[Annotated[str, Field(max_length=1000)], ...] = ()
 
 
 class DriverReport(Message):
@@ -131,6 +150,7 @@ class StationLive(Message):
     step_title: str | None = None
     step_elapsed_us: int | None = None
     cycle: int | None = None
+    activity: Activity | None = None
 
 
 class LiveMessage(Message):

@@ -64,6 +64,19 @@ class ChannelDescription(BaseModel):
     title: str
 
 
+Activity = Literal["running", "paused", "held", "waiting"]
+
+
+class LockDescription(BaseModel):
+    """Who keeps anything from starting, why, and since when (RFC 3339)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    by: str
+    note: str
+    at: str
+
+
 class Description(BaseModel):
     """Body of the reply to ``describe``. Ratings of the power path in V, A, W."""
 
@@ -80,6 +93,10 @@ class Description(BaseModel):
     current_max: float | None = None
     power_min: float | None = None
     power_max: float | None = None
+    activity: Activity | None = None
+    waits_for: str = ""
+    lock: LockDescription | None = None
+    warnings: tuple[str, ...] = ()
 
 
 class Live(BaseModel):
@@ -97,6 +114,7 @@ class Live(BaseModel):
     step_title: str | None = None
     step_elapsed_us: int | None = None
     cycle: int | None = None
+    activity: Activity | None = None
 
 
 class StationUnreachable(Exception):

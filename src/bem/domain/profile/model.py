@@ -6,6 +6,7 @@ profiles once stored stay readable.
 """
 
 from enum import StrEnum
+from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -18,14 +19,28 @@ MAX_DEPTH = 20
 """Most loops inside each other."""
 MAX_NAME = 200
 """Most characters of a profile's name."""
+MAX_MESSAGE = 500
+"""Most characters of what a person is told in a pause."""
+MAX_POINTS = 100_000
+"""Most rows of a table over time."""
+IDENTIFIER = r"^[a-z][a-z0-9_]{0,31}$"
+"""Labels and parameters: lower-case letters, digits and underscores."""
+
+
+Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
 
 
 class Node(BaseModel):
-    """A part of a profile. ``source``, where it stood in the text, does not count for equality."""
+    """A part of a profile. ``source``, where it stood in the text, does not count for equality.
+
+    ``given_by`` names, for each field whose value comes from a parameter of the profile, that
+    parameter: the field then holds the parameter's default, or what an experiment filled in.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     source: Span | None = Field(default=None, exclude=True, repr=False)
+    given_by: tuple[tuple[str, Identifier], ...] = ()
 
     def _content(self) -> tuple[object, ...]:
         fields = type(self).model_fields.items()
@@ -64,14 +79,44 @@ class Side(StrEnum):
     BELOW = "below"
 
 
-class DurationEnd(Node):
+class Then(StrEnum):
+    """What follows when an end has ended its step."""
+
+    NEXT = "next"
+    """The step below; what happens where nothing is said."""
+    GO_TO = "go_to"
+    """The step or loop with the label."""
+    STOP = "stop"
+    """The run ends, finished."""
+    FAIL = "fail"
+    """The run ends as failed, with an alarm."""
+
+
+class EndNode(Node):
+    """What all ends have: ``then`` says how the run goes on, ``label`` where it goes to.
+
+    Raises:
+        pydantic.ValidationError: a label without going there, or the other way round.
+    """
+
+    then: Then = Then.NEXT
+    label: Identifier | None = None
+
+    @model_validator(mode="after")
+    def _label_where_it_goes(self) -> "EndNode":
+        if (self.then is Then.GO_TO) != (self.label is not None):
+            raise ValueError("'go_to' needs a label, and nothing else has one")
+        return self
+
+
+class DurationEnd(EndNode):
     """The step has lasted ``value`` s."""
 
     kind: Literal["duration"] = "duration"
     value: float = Field(ge=0)
 
 
-class VoltageEnd(Node):
+class VoltageEnd(EndNode):
     """The voltage has reached ``value`` V; without a side, from where the step comes."""
 
     kind: Literal["voltage"] = "voltage"
@@ -79,7 +124,7 @@ class VoltageEnd(Node):
     side: Side | None = None
 
 
-class CurrentEnd(Node):
+class CurrentEnd(EndNode):
     """The magnitude of the current has reached ``value``; without a side, as it develops."""
 
     kind: Literal["current"] = "current"
@@ -94,17 +139,101 @@ class CurrentEnd(Node):
         return value
 
 
-class CapacityEnd(Node):
+class CapacityEnd(EndNode):
     """The step has moved ``value`` Ah."""
 
     kind: Literal["capacity"] = "capacity"
     value: float = Field(gt=0)
 
 
+class PowerEnd(EndNode):
+    """The magnitude of the power has reached ``value`` W; without a side, as it develops."""
+
+    kind: Literal["power"] = "power"
+    value: float = Field(ge=0)
+    side: Side | None = None
+
+
+class EnergyEnd(EndNode):
+    """The step has moved ``value`` Wh."""
+
+    kind: Literal["energy"] = "energy"
+    value: float = Field(gt=0)
+
+
+class TemperatureEnd(EndNode):
+    """The hottest (above) or coldest (below) temperature channel has reached ``value`` degC."""
+
+    kind: Literal["temperature"] = "temperature"
+    value: float
+    side: Side
+
+
+class VoltageDropEnd(EndNode):
+    """The voltage has fallen by ``value`` V from its highest in this step (-ΔV)."""
+
+    kind: Literal["voltage_drop"] = "voltage_drop"
+    value: float = Field(gt=0)
+
+
+class SlopeEnd(EndNode):
+    """The magnitude of dV/dt has fallen to (below) or reached (above) ``value`` V/s."""
+
+    kind: Literal["slope"] = "slope"
+    value: float = Field(gt=0)
+    side: Side = Side.BELOW
+
+
 End = Annotated[
-    DurationEnd | VoltageEnd | CurrentEnd | CapacityEnd,
+    DurationEnd
+    | VoltageEnd
+    | CurrentEnd
+    | CapacityEnd
+    | PowerEnd
+    | EnergyEnd
+    | TemperatureEnd
+    | VoltageDropEnd
+    | SlopeEnd,
     Field(discriminator="kind"),
 ]
+
+
+class Limited(StrEnum):
+    """What a limit of a profile or a step bounds."""
+
+    VOLTAGE = "voltage"
+    CURRENT = "current"
+    """A, signed: charging is positive."""
+    POWER = "power"
+    """W, signed: charging is positive."""
+    TEMPERATURE = "temperature"
+    """Any temperature channel, degC."""
+    CELL_VOLTAGE = "cell_voltage"
+    """Any ``cell_voltage_…`` channel, V."""
+    CHARGE = "charge"
+    """Magnitude of the net charge moved, Ah: in the step, or since the start for a profile's."""
+    DURATION = "duration"
+    """s: of the step, or of the whole run for a profile's."""
+
+
+class Limit(Node):
+    """A safety bound apart from the ends: beyond it the run fails and the station latches.
+
+    ``delay_s``: how long (s) it must be beyond without a pause; 0 acts on the first reading.
+    """
+
+    quantity: Limited
+    side: Side
+    value: float
+    delay_s: float = Field(default=0.0, ge=0, le=86_400)
+
+    @model_validator(mode="after")
+    def _magnitudes_have_no_least(self) -> "Limit":
+        if self.quantity in (Limited.CHARGE, Limited.DURATION) and (
+            self.side is Side.BELOW or self.value <= 0
+        ):
+            raise ValueError(f"a limit of {self.quantity} is a most, above 0")
+        return self
 
 
 class Record(Node):
@@ -125,8 +254,10 @@ class StepNode(Node):
     """What all steps have: they last until any one of ``ends`` holds."""
 
     kind: str
+    label: Identifier | None = None
     ends: tuple[End, ...] = ()
     record: Record | None = None
+    limits: tuple[Limit, ...] = ()
     setpoint_source: Span | None = Field(default=None, exclude=True, repr=False)
 
 
@@ -171,23 +302,169 @@ class ConstantPower(StepNode):
         return power
 
 
+class ConstantResistance(StepNode):
+    """Discharge through a resistance in ohm: the current follows the voltage."""
+
+    kind: Literal["constant_resistance"] = "constant_resistance"
+    resistance: float = Field(gt=0)
+
+
+class Driven(StrEnum):
+    """What a table or a pulse drives; charging is positive."""
+
+    CURRENT = "current"
+    """A"""
+    C_RATE = "c_rate"
+    """Multiple of the current that moves the capacity in an hour."""
+    POWER = "power"
+    """W"""
+
+
+class Table(StepNode):
+    """Values over time, such as a drive cycle: each holds from its time until the next.
+
+    ``points`` are (s since the start of a pass, value), times ascending from 0. The last value
+    holds for as long as the one before it did; then the table has been run ``times`` times or
+    begins again. The step ends with its last pass unless one of its own ends is earlier.
+    """
+
+    kind: Literal["table"] = "table"
+    drives: Driven
+    points: tuple[tuple[float, float], ...] = Field(min_length=2, max_length=MAX_POINTS)
+    times: int = Field(default=1, ge=1, le=MAX_PASSES)
+
+    @field_validator("points")
+    @classmethod
+    def _ascending(cls, points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        if points[0][0] != 0:
+            raise ValueError(f"the first time of a table is 0, not {points[0][0]:g}")
+        for (before, _), (after, _) in pairwise(points):
+            if after <= before:
+                raise ValueError(f"times of a table ascend; {after:g} s follows {before:g} s")
+        return points
+
+
+class Pulse(Node):
+    """One part of a pulse train: ``value`` for ``duration`` s; 0 is a rest."""
+
+    value: float
+    duration: float = Field(gt=0)
+
+
+class PulseTrain(StepNode):
+    """``pulses`` one after the other, ``times`` times; ends with its last pass, or earlier."""
+
+    kind: Literal["pulse_train"] = "pulse_train"
+    drives: Driven
+    pulses: tuple[Pulse, ...] = Field(min_length=1, max_length=100)
+    times: int = Field(default=1, ge=1, le=MAX_PASSES)
+
+
+class Pause(StepNode):
+    """Output off until a person says to go on; ``message`` tells what is to be done.
+
+    An end may be a duration: the pause is then over by itself.
+    """
+
+    kind: Literal["pause"] = "pause"
+    message: str = Field(min_length=1, max_length=MAX_MESSAGE)
+
+    @field_validator("message")
+    @classmethod
+    def _one_line(cls, message: str) -> str:
+        if not message.isprintable() or message != message.strip() or '"' in message:
+            raise ValueError("a message is one line of printable text without double quotes")
+        return message
+
+
+class LoopQuantity(StrEnum):
+    """What ends a loop early, judged after each pass over what the pass moved."""
+
+    CHARGE_IN = "charge_in"
+    CHARGE_OUT = "charge_out"
+    ENERGY_IN = "energy_in"
+    ENERGY_OUT = "energy_out"
+
+
+class LoopEnd(Node):
+    """The loop ends after a pass that moved less (or more) than ``value``.
+
+    ``relative``: ``value`` is a share (0.8 is 80 %) of what the loop's first pass moved, else Ah
+    or Wh. "until capacity below 80 % of the first cycle" is charge_out, below, 0.8, relative.
+    """
+
+    quantity: LoopQuantity
+    side: Side
+    value: float = Field(gt=0)
+    relative: bool = False
+
+
 class Repeat(Node):
-    """Run the body ``times`` times."""
+    """Run the body ``times`` times, or fewer if ``until`` holds after a pass.
+
+    ``times`` ``None`` declares a loop without a number; without ``until`` it is endless, until a
+    person or a limit stops the run.
+    """
 
     kind: Literal["repeat"] = "repeat"
-    times: int = Field(ge=1, le=MAX_PASSES)
+    label: Identifier | None = None
+    times: int | None = Field(default=None, ge=1, le=MAX_PASSES)
+    until: LoopEnd | None = None
     body: tuple["Item", ...] = Field(min_length=1)
 
 
-Step = Rest | ConstantCurrent | ConstantVoltage | ConstantPower
+Step = (
+    Rest
+    | ConstantCurrent
+    | ConstantVoltage
+    | ConstantPower
+    | ConstantResistance
+    | Table
+    | PulseTrain
+    | Pause
+)
 Item = Annotated[
-    Rest | ConstantCurrent | ConstantVoltage | ConstantPower | Repeat,
+    Rest
+    | ConstantCurrent
+    | ConstantVoltage
+    | ConstantPower
+    | ConstantResistance
+    | Table
+    | PulseTrain
+    | Pause
+    | Repeat,
     Field(discriminator="kind"),
 ]
 
 
+class ParameterKind(StrEnum):
+    """What a parameter stands for, and with it its unit."""
+
+    CURRENT = "current"
+    C_RATE = "c_rate"
+    VOLTAGE = "voltage"
+    POWER = "power"
+    RESISTANCE = "resistance"
+    DURATION = "duration"
+    CAPACITY = "capacity"
+    ENERGY = "energy"
+    TEMPERATURE = "temperature"
+    NUMBER = "number"
+    """A number of times."""
+
+
+class Parameter(Node):
+    """A value that is filled in per experiment; ``default`` in the SI unit of its kind."""
+
+    name: Identifier
+    kind: ParameterKind
+    default: float
+
+
 class Profile(Node):
     """An ordered list of steps and loops, and maybe the name under which people know it.
+
+    ``limits`` hold during the whole run; ``record`` holds for steps without a rule of their own.
 
     Raises:
         pydantic.ValidationError: the values of a part are out of range, loops nest too deep, the
@@ -195,6 +472,9 @@ class Profile(Node):
     """
 
     name: str | None = Field(default=None, min_length=1, max_length=MAX_NAME)
+    parameters: tuple[Parameter, ...] = ()
+    limits: tuple[Limit, ...] = ()
+    record: Record | None = None
     body: tuple[Item, ...] = ()
 
     @field_validator("name")
