@@ -15,6 +15,7 @@ from pathlib import Path
 import django
 import pytest
 import yaml
+from django.conf import settings
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="bem-test-"))
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
@@ -34,6 +35,8 @@ _DATABASE = os.environ.get("BEM_TEST_DATABASE")
 os.environ["BEM_CONFIG"] = str(_FOLDER / "bem.yaml")
 os.environ["DJANGO_SETTINGS_MODULE"] = "bem.web.settings"
 django.setup()
+# Hundreds of tests make an account; hashing its password as for years takes most of their time.
+settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture
