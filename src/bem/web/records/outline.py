@@ -14,6 +14,7 @@ from bem.domain.profile.model import (
     Pause,
     Profile,
     PulseTrain,
+    Record,
     Repeat,
     Side,
     Step,
@@ -93,7 +94,7 @@ def outline_of_profile(profile: Profile) -> Outline:
         return tuple(
             _loop_of_profile(item, lines(item.body))
             if isinstance(item, Repeat)
-            else _step_of_profile(next(numbers), item)
+            else _step_of_profile(next(numbers), item, profile.record)
             for item in items
         )
 
@@ -208,12 +209,12 @@ def _loop_of_profile(loop: Repeat, body: tuple[Line, ...]) -> LoopBlock:
     return LoopBlock(loop.times, title, body, label=loop.label or "")
 
 
-def _step_of_profile(number: int, step: Step) -> StepLine:
+def _step_of_profile(number: int, step: Step, record: Record | None) -> StepLine:
     return StepLine(
         number,
         _kind_of_step(step),
         _title(step),
-        _record_of_step(step),
+        _record_in_words(step.record or record),
         label=step.label or "",
         limits=tuple(print_limit(limit) for limit in step.limits),
     )
@@ -237,14 +238,14 @@ def _title(step: Step) -> str:
     return f"{print_setpoint(step)} {ends}".rstrip()
 
 
-def _record_of_step(step: Step) -> str:
-    if step.record is None:
+def _record_in_words(record: Record | None) -> str:
+    if record is None:
         return ""
     return _record_rule(
         RecordRule(
-            every_s=step.record.every,
-            voltage_change=step.record.voltage_change,
-            current_change=step.record.current_change,
+            every_s=record.every,
+            voltage_change=record.voltage_change,
+            current_change=record.current_change,
         )
     )
 
