@@ -63,7 +63,7 @@ def test_what_is_printed_parses_back_equal(profile: Profile) -> None:
     assert print_profile(parse_profile(text)) == text
 
 
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 @given(profiles())
 def test_yaml_and_json_give_the_same_profile_again(profile: Profile) -> None:
     assert from_yaml(to_yaml(profile)) == profile
