@@ -1,5 +1,6 @@
 """What is to be expected of a program before it is queued."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -165,8 +166,7 @@ class _Notes:
         self._durations_us: Counter[int] = Counter()
         self._ends: dict[int, Counter[str]] = {}
         self._moved: dict[int, Throughput] = {}
-        self._low = [float("inf")] * 3
-        self._high = [float("-inf")] * 3
+        self._range = _Range()
         self._readings = 0
         self._waits = 0
         self._elapsed_us = 0
@@ -177,13 +177,16 @@ class _Notes:
         self._readings += 1
         self._elapsed_us = reading.elapsed_us
         temperature = reading.further[TEMPERATURE]
-        seen = (reading.voltage, reading.current, temperature)
-        for index, value in enumerate(seen):
-            if value < self._low[index]:
-                self._low[index] = value
-            if value > self._high[index]:
-                self._high[index] = value
-        self._curve.add(Point(reading.elapsed_us / 1e6, *seen, moment.step.number))
+        self._range.take(reading.voltage, reading.current, temperature)
+        self._curve.add(
+            Point(
+                reading.elapsed_us / 1e6,
+                reading.voltage,
+                reading.current,
+                temperature,
+                moment.step.number,
+            )
+        )
         for event in moment.events:
             if isinstance(event, StepEnded):
                 self._step_ended(event, moment.step, reading.elapsed_us, temperature)
@@ -242,7 +245,6 @@ class _Notes:
         computing_s: float,
     ) -> DryRun:
         """Put it together."""
-        voltage, current, temperature = zip(self._low, self._high, strict=True)
         return DryRun(
             program=program,
             battery=battery,
@@ -256,7 +258,7 @@ class _Notes:
             duration_s=self._elapsed_us / 1e6,
             moved=moved,
             curve=self._curve.columns(),
-            extremes=Extremes(voltage=voltage, current=current, temperature=temperature),
+            extremes=self._range.extremes(),
             steps_run=self._runs.total(),
             steps=tuple(self._steps),
             summaries=tuple(
@@ -276,6 +278,37 @@ class _Notes:
             waits=self._waits,
             readings=self._readings,
             computing_s=computing_s,
+        )
+
+
+class _Range:
+    """The lowest and highest of V, A and degC."""
+
+    def __init__(self) -> None:
+        self._low_v = self._low_a = self._low_t = math.inf
+        self._high_v = self._high_a = self._high_t = -math.inf
+
+    def take(self, voltage: float, current: float, temperature: float) -> None:
+        """Widen the ranges by a reading; spelled out, for it is done at each."""
+        if voltage < self._low_v:
+            self._low_v = voltage
+        if voltage > self._high_v:
+            self._high_v = voltage
+        if current < self._low_a:
+            self._low_a = current
+        if current > self._high_a:
+            self._high_a = current
+        if temperature < self._low_t:
+            self._low_t = temperature
+        if temperature > self._high_t:
+            self._high_t = temperature
+
+    def extremes(self) -> Extremes:
+        """Get them all."""
+        return Extremes(
+            voltage=(self._low_v, self._high_v),
+            current=(self._low_a, self._high_a),
+            temperature=(self._low_t, self._high_t),
         )
 
 

@@ -8,9 +8,10 @@ can be set back. Ends by time and points of a course are landed on exactly.
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bem.domain.engine import EngineState, Outcome, Reading, advance, begin, current_step, resume
-from bem.domain.engine.courses import next_change_us
+from bem.domain.engine.courses import course_us, next_change_us
 from bem.domain.happenings import Happening, StepEnded
 from bem.domain.program import End, Limit, Program, Quantity, StepOp
 from bem.dryrun.pace import RESOLUTION_US, Pace
@@ -24,8 +25,7 @@ PERSON = "a person"
 """Who lets a run go on that waits for a person: at once, as nobody knows when."""
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """One reading of a dry run, and what happened at it.
 
     ``dt_us`` (µs) passed since the moment before, in which the current went evenly from
@@ -40,8 +40,7 @@ class Moment:
     tripped: tuple[Limit, float] | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Attempt(NamedTuple):
     """A step of time, tried: ``factor`` says how much longer it could have been."""
 
     dt_us: int
@@ -142,22 +141,22 @@ class Simulation:
     def _due(self, step: StepOp) -> tuple[int | None, bool]:
         """Get the next instant (µs) to be landed on, and whether the step may end there."""
         state = self.outcome.state
-        began_us = state.at_us - state.step_us
-        ends = [
-            began_us + math.ceil(end.threshold * 1e6 - _ROUNDING)
-            for end in step.ends
-            if end.quantity is Quantity.DURATION
-        ]
-        others: list[int] = []
-        change_us = next_change_us(step, state.step_us)
-        if change_us is not None:
-            over = next_change_us(step, change_us) is None
-            (ends if over else others).append(began_us + change_us)
+        step_us = state.step_us
+        ends_us = _duration_us(step)
+        due_us = change_us = next_change_us(step, step_us)
+        if ends_us is not None and (change_us is None or ends_us < change_us):
+            due_us = ends_us
         if self._verdict.since:
             delay_us = self._watch.next_us(step, self._verdict)
-            others.extend([] if delay_us is None else [delay_us])
-        due_us = min((*ends, *others), default=None)
-        return (None if due_us is None else max(due_us, state.at_us + 1)), due_us in ends
+            if delay_us is not None:
+                delay_us -= state.at_us - step_us
+                due_us = delay_us if due_us is None else min(due_us, delay_us)
+        if due_us is None:
+            return None, False
+        ends_there = due_us == ends_us or (
+            due_us == change_us and step.course is not None and due_us >= course_us(step.course)
+        )
+        return state.at_us + max(due_us - step_us, 1), ends_there
 
     def _proposed(self, step: StepOp, due_us: int | None, ends_there: bool) -> int:
         now_us = self.outcome.state.at_us
@@ -220,6 +219,20 @@ class Simulation:
             from_current,
             attempt.verdict.tripped,
         )
+
+
+def _duration_us(step: StepOp) -> int | None:
+    """Get the step's own time (µs) at which its duration ends it."""
+    if not step.ends:
+        return None
+    return min(
+        (
+            math.ceil(end.threshold * 1e6 - _ROUNDING)
+            for end in step.ends
+            if end.quantity is Quantity.DURATION
+        ),
+        default=None,
+    )
 
 
 def _ended(outcome: Outcome) -> StepEnded | None:

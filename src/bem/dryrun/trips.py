@@ -1,10 +1,11 @@
 """The limits that a run would meet: its station would switch off, so the dry run ends there."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import NamedTuple
 
 from bem.domain.engine import EngineState, Reading
-from bem.domain.happenings import Throughput
 from bem.domain.limits import trip_limits
 from bem.domain.program import Compare, Limit, Limited, Program, StepOp
 
@@ -25,46 +26,63 @@ class Verdict:
 NOTHING = Verdict()
 
 
+class _Checked(NamedTuple):
+    """A limit made ready: ``sign`` times the value may not be above ``most``."""
+
+    observe: Callable[["_Judged"], float]
+    sign: float
+    most: float
+    limit: Limit
+
+
+class _Judged(NamedTuple):
+    """What limits look at: the reading in V, A, W, degC, and what the state knows."""
+
+    voltage: float
+    current: float
+    power: float
+    temperature: float
+    state: EngineState
+
+
 class Watch:
     """Judges readings by the limits of a program and of its steps, by level, with their delays."""
 
     def __init__(self, program: Program, cells: int) -> None:
         self._cells = cells
-        self._of_run = (*_operating(program), *program.limits)
-        self._values: dict[Limited, Callable[[EngineState, Reading, bool], float]] = {
-            Limited.VOLTAGE: lambda _, reading, __: reading.voltage,
-            Limited.CURRENT: lambda _, reading, __: reading.current,
-            Limited.POWER: lambda _, reading, __: reading.power,
-            Limited.TEMPERATURE: lambda _, reading, __: reading.further[TEMPERATURE],
-            Limited.CELL_VOLTAGE: lambda _, reading, __: reading.voltage / self._cells,
-            Limited.CHARGE: _charge,
-            Limited.DURATION: _duration,
-        }
-        self._watched: dict[int, tuple[tuple[Limit, bool], ...]] = {}
+        self._of_run = self._ready((*_operating(program), *program.limits), of_step=False)
+        self._of_steps: dict[int, tuple[_Checked, ...]] = {}
 
-    def judge(
-        self, step: StepOp, state: EngineState, reading: Reading, before: Verdict
-    ) -> Verdict:
+    def judge(self, step: StepOp, state: EngineState, reading: Reading, before: Verdict) -> Verdict:
         """Judge a reading that the state has taken; ``before`` is the verdict on the last one."""
-        since: dict[int, int] = {}
-        tripped = None
-        for index, (limit, of_step) in enumerate(self._limits(step)):
-            observe = self._values.get(limit.quantity)
-            if observe is None:
-                continue
-            value = observe(state, reading, of_step)
-            if not _is_beyond(limit, value):
-                continue
-            since[index] = before.since.get(index, reading.elapsed_us)
-            if tripped is None and reading.elapsed_us - since[index] >= limit.delay_s * 1e6:
-                tripped = (limit, value)
-        return Verdict(since, tripped) if since else NOTHING
+        voltage, current = reading.voltage, reading.current
+        judged = _Judged(
+            voltage, current, voltage * current, reading.further[TEMPERATURE], state
+        )
+        passed = [
+            (index, one)
+            for index, one in enumerate(self._limits(step))
+            if one.sign * one.observe(judged) > one.most
+        ]
+        if not passed:
+            return NOTHING
+        now_us = reading.elapsed_us
+        since = {index: before.since.get(index, now_us) for index, _ in passed}
+        tripped = next(
+            (
+                (one.limit, one.observe(judged))
+                for index, one in passed
+                if now_us - since[index] >= one.limit.delay_s * 1e6
+            ),
+            None,
+        )
+        return Verdict(since, tripped)
 
     def next_us(self, step: StepOp, verdict: Verdict) -> int | None:
         """Get when the delay of a limit that is passed is over."""
         limits = self._limits(step)
         return min(
-            (at + round(limits[index][0].delay_s * 1e6) for index, at in verdict.since.items()),
+            (at + round(limits[index].limit.delay_s * 1e6) for index, at in verdict.since.items()),
             default=None,
         )
 
@@ -73,16 +91,34 @@ class Watch:
         since = {index: at for index, at in verdict.since.items() if index < len(self._of_run)}
         return Verdict(since) if since else NOTHING
 
-    def _limits(self, step: StepOp) -> tuple[tuple[Limit, bool], ...]:
-        """Get the limits that hold in a step, and whether each is the step's own."""
-        watched = self._watched.get(step.number)
+    def _limits(self, step: StepOp) -> tuple[_Checked, ...]:
+        if not step.limits:
+            return self._of_run
+        watched = self._of_steps.get(step.number)
         if watched is None:
-            watched = (
-                *((limit, False) for limit in self._of_run),
-                *((limit, True) for limit in step.limits),
-            )
-            self._watched[step.number] = watched
+            watched = (*self._of_run, *self._ready(step.limits, of_step=True))
+            self._of_steps[step.number] = watched
         return watched
+
+    def _ready(self, limits: Iterable[Limit], *, of_step: bool) -> tuple[_Checked, ...]:
+        """Leave out what the model knows nothing of."""
+        observers: dict[Limited, Callable[[_Judged], float]] = {
+            Limited.VOLTAGE: attrgetter("voltage"),
+            Limited.CURRENT: attrgetter("current"),
+            Limited.POWER: attrgetter("power"),
+            Limited.TEMPERATURE: attrgetter("temperature"),
+            Limited.CELL_VOLTAGE: lambda judged: judged.voltage / self._cells,
+            Limited.CHARGE: _step_charge if of_step else _run_charge,
+            Limited.DURATION: _step_duration if of_step else _run_duration,
+        }
+        ready: list[_Checked] = []
+        for limit in limits:
+            observe = observers.get(limit.quantity)
+            if observe is not None:
+                sign = 1.0 if limit.compare is Compare.AT_LEAST else -1.0
+                # The bound itself is still allowed, as everywhere in the safety of a station.
+                ready.append(_Checked(observe, sign, sign * limit.threshold, limit))
+        return tuple(ready)
 
 
 def _operating(program: Program) -> list[Limit]:
@@ -98,20 +134,19 @@ def _operating(program: Program) -> list[Limit]:
     return found
 
 
-def _is_beyond(limit: Limit, value: float) -> bool:
-    """The bound itself is still allowed, as everywhere in the safety of a station."""
-    if limit.compare is Compare.AT_LEAST:
-        return value > limit.threshold
-    return value < limit.threshold
+def _run_charge(judged: _Judged) -> float:
+    moved = judged.state.moved
+    return abs(moved.charge_in - moved.charge_out)
 
 
-def _charge(state: EngineState, _: Reading, of_step: bool) -> float:
-    start = state.moved_before_step if of_step else Throughput()
-    moved = state.moved
-    return abs(
-        (moved.charge_in - start.charge_in) - (moved.charge_out - start.charge_out)
-    )
+def _step_charge(judged: _Judged) -> float:
+    moved, start = judged.state.moved, judged.state.moved_before_step
+    return abs((moved.charge_in - start.charge_in) - (moved.charge_out - start.charge_out))
 
 
-def _duration(state: EngineState, reading: Reading, of_step: bool) -> float:
-    return (reading.elapsed_us - (state.step_started_us if of_step else 0)) / 1e6
+def _run_duration(judged: _Judged) -> float:
+    return judged.state.at_us / 1e6
+
+
+def _step_duration(judged: _Judged) -> float:
+    return judged.state.step_us / 1e6
