@@ -1,0 +1,119 @@
+"""From the records of a battery to its model."""
+
+import pytest
+
+from bem.domain.battery import Technology
+from bem.domain.limits import Limits
+from bem.dryrun import assumptions, model_of
+from bem_drivers.model import BatteryModel, BatteryModelSettings, Chemistry
+
+
+def at_rest(settings: BatteryModelSettings, soc: float) -> float:
+    return BatteryModel(settings.model_copy(update={"soc": soc})).open_circuit_voltage
+
+
+def limits(low: float, high: float, current: float = 10.0) -> Limits:
+    return Limits(voltage_min=low, voltage_max=high, current_min=-current, current_max=current)
+
+
+@pytest.mark.parametrize("chemistry", ["nmc", "nca", "lmo", "lfp", "lco"])
+def test_a_lithium_cell_is_empty_and_full_at_its_own_limits(chemistry: str) -> None:
+    window = limits(2.8, 3.6) if chemistry == "lfp" else limits(3.0, 4.15)
+    known = {
+        "technology": Technology.LITHIUM,
+        "chemistry": chemistry,
+        "capacity": 3.0,
+        "cells": 1,
+        "limits": window,
+    }
+    settings = model_of(**known)  # type: ignore[arg-type]
+    assert settings.chemistry.value == chemistry
+    assert at_rest(settings, 0.0) == pytest.approx(window.voltage_min)
+    assert at_rest(settings, 1.0) == pytest.approx(window.voltage_max)
+    assert assumptions(**known) == ()  # type: ignore[arg-type]
+
+
+def test_limits_far_from_the_chemistry_say_nothing_of_its_capacity() -> None:
+    settings = model_of(
+        technology=Technology.LITHIUM, chemistry="nmc", capacity=3, cells=1, limits=limits(0.5, 5.0)
+    )
+    assert (at_rest(settings, 0.0), at_rest(settings, 1.0)) == (2.5, 4.2)
+
+
+def test_a_pack_that_does_not_say_its_cells_has_those_of_its_voltage() -> None:
+    known = {
+        "technology": Technology.LITHIUM,
+        "chemistry": "nmc",
+        "capacity": 10.0,
+        "cells": 1,
+        "limits": limits(36.0, 50.4),
+    }
+    assert model_of(**known).cells == 12  # type: ignore[arg-type]
+    assert assumptions(**known) == (  # type: ignore[arg-type]
+        "it has 12 cells in series, by its voltage limits",
+    )
+
+
+@pytest.mark.parametrize(
+    ("chemistry", "model"), [("liquid", Chemistry.LEAD_ACID), ("gel", Chemistry.LEAD_ACID_GEL)]
+)
+def test_a_lead_acid_battery_rests_below_the_voltage_it_is_charged_at(
+    chemistry: str, model: Chemistry
+) -> None:
+    settings = model_of(
+        technology=Technology.LEAD_ACID, chemistry=chemistry, capacity=7, limits=limits(10.5, 14.7)
+    )
+    assert (settings.chemistry, settings.cells) == (model, 6)
+    assert 12.9 < at_rest(settings, 1.0) < 13.3
+    assert settings.coulombic_efficiency < 1
+
+
+def test_a_redox_stack_of_unknown_capacity_says_what_is_assumed() -> None:
+    known = {
+        "technology": Technology.REDOX_STACK,
+        "chemistry": "all_vanadium",
+        "cells": 5,
+        "limits": limits(4.0, 8.25, 20.0),
+    }
+    settings = model_of(**known)  # type: ignore[arg-type]
+    assert (settings.chemistry, settings.capacity_ah) == (Chemistry.VANADIUM, 40.0)
+    assert at_rest(settings, 0.5) == pytest.approx(5 * 1.4)
+    assert assumptions(**known) == (  # type: ignore[arg-type]
+        "it holds 40 Ah",
+        "it loses 0.15 V a cell at its highest current",
+    )
+
+
+def test_large_electrodes_lose_less() -> None:
+    def resistance(area: float) -> float | None:
+        return model_of(
+            technology=Technology.REDOX_STACK,
+            chemistry="all_vanadium",
+            cells=2,
+            limits=limits(1.6, 3.3),
+            electrode_area=area,
+        ).resistance_ohm
+
+    assert resistance(100.0) == pytest.approx(0.02)
+    assert resistance(1000.0) == pytest.approx(0.002)
+
+
+def test_an_unknown_chemistry_is_taken_for_a_common_one_and_says_so() -> None:
+    known = {
+        "technology": Technology.LITHIUM,
+        "chemistry": "other",
+        "capacity": 2.0,
+        "cells": 1,
+        "limits": limits(2.5, 4.2),
+    }
+    assert assumptions(**known) == (  # type: ignore[arg-type]
+        "its voltage follows that of nmc cells",
+    )
+
+
+def test_a_state_of_charge_that_is_given_stands() -> None:
+    settings = model_of(
+        technology=Technology.LITHIUM, capacity=2, cells=1, limits=limits(2.5, 4.2), soc=0.25
+    )
+    assert "soc" in settings.model_fields_set
+    assert settings.soc == 0.25
