@@ -26,11 +26,11 @@ def test_a_lithium_cell_is_empty_and_full_at_its_own_limits(chemistry: str) -> N
         "cells": 1,
         "limits": window,
     }
-    settings = model_of(**known)  # type: ignore[arg-type]
+    settings = model_of(**known)
     assert settings.chemistry.value == chemistry
     assert at_rest(settings, 0.0) == pytest.approx(window.voltage_min)
     assert at_rest(settings, 1.0) == pytest.approx(window.voltage_max)
-    assert assumptions(**known) == ()  # type: ignore[arg-type]
+    assert assumptions(**known) == ()
 
 
 def test_limits_far_from_the_chemistry_say_nothing_of_its_capacity() -> None:
@@ -48,10 +48,8 @@ def test_a_pack_that_does_not_say_its_cells_has_those_of_its_voltage() -> None:
         "cells": 1,
         "limits": limits(36.0, 50.4),
     }
-    assert model_of(**known).cells == 12  # type: ignore[arg-type]
-    assert assumptions(**known) == (  # type: ignore[arg-type]
-        "it has 12 cells in series, by its voltage limits",
-    )
+    assert model_of(**known).cells == 12
+    assert assumptions(**known) == ("it has 12 cells in series, by its voltage limits",)
 
 
 @pytest.mark.parametrize(
@@ -75,10 +73,10 @@ def test_a_redox_stack_of_unknown_capacity_says_what_is_assumed() -> None:
         "cells": 5,
         "limits": limits(4.0, 8.25, 20.0),
     }
-    settings = model_of(**known)  # type: ignore[arg-type]
+    settings = model_of(**known)
     assert (settings.chemistry, settings.capacity_ah) == (Chemistry.VANADIUM, 40.0)
     assert at_rest(settings, 0.5) == pytest.approx(5 * 1.4)
-    assert assumptions(**known) == (  # type: ignore[arg-type]
+    assert assumptions(**known) == (
         "it holds 40 Ah",
         "it loses 0.15 V a cell at its highest current",
     )
@@ -106,9 +104,7 @@ def test_an_unknown_chemistry_is_taken_for_a_common_one_and_says_so() -> None:
         "cells": 1,
         "limits": limits(2.5, 4.2),
     }
-    assert assumptions(**known) == (  # type: ignore[arg-type]
-        "its voltage follows that of nmc cells",
-    )
+    assert assumptions(**known) == ("its voltage follows that of nmc cells",)
 
 
 def test_a_state_of_charge_that_is_given_stands() -> None:
