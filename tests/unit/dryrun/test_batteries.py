@@ -2,9 +2,11 @@
 
 import pytest
 
-from bem.domain.battery import Technology
+from bem.domain.battery import BatterySpec, StationSpec, Technology
+from bem.domain.compiler import compile_profile
 from bem.domain.limits import Limits
-from bem.dryrun import assumptions, model_of
+from bem.domain.profile.text import parse_profile
+from bem.dryrun import assumptions, dry_run, model_of
 from bem_drivers.model import BatteryModel, BatteryModelSettings, Chemistry
 
 
@@ -79,6 +81,39 @@ def test_a_redox_stack_of_unknown_capacity_says_what_is_assumed() -> None:
     assert assumptions(**known) == (
         "it holds 40 Ah",
         "it loses 0.15 V a cell at its highest current",
+    )
+
+
+@pytest.mark.parametrize(
+    ("technology", "chemistry", "cells", "window", "efficiency"),
+    [
+        (Technology.LITHIUM, "lfp", 4, limits(10.0, 14.4), 1.0),
+        (Technology.LITHIUM, "lco", 1, limits(3.0, 4.2), 1.0),
+        (Technology.LEAD_ACID, "liquid", 6, limits(10.5, 14.7), 0.92),
+        (Technology.LEAD_ACID, "gel", 12, limits(21.0, 28.4), 0.95),
+        (Technology.REDOX_STACK, "all_vanadium", 10, limits(8.0, 16.5), 0.96),
+    ],
+)
+def test_a_charge_and_a_discharge_between_the_limits_move_the_capacity(
+    technology: Technology, chemistry: str, cells: int, window: Limits, efficiency: float
+) -> None:
+    battery = model_of(
+        technology=technology, chemistry=chemistry, capacity=20.0, cells=cells, limits=window
+    )
+    spec = BatterySpec(name="it", technology=technology, capacity=20.0, limits=window)
+    text = (
+        f"Charge at C/5 until {window.voltage_max:g} V\n"
+        f"Hold at {window.voltage_max:g} V until C/50\n"
+        f"Rest for 1 hour\nDischarge at C/5 until {window.voltage_min:g} V\n"
+    )
+    program = compile_profile(parse_profile(text), spec, StationSpec(name="one", limits=window))
+    run = dry_run(program, battery)
+    assert run.ending == "finished", run.reason
+    assert run.moved.charge_out == pytest.approx(20.0, rel=0.06)
+    assert run.moved.charge_out / run.moved.charge_in == pytest.approx(efficiency, abs=0.01)
+    # Resistance takes its part beside what the side reactions take.
+    assert run.moved.energy_out / run.moved.energy_in < (
+        run.moved.charge_out / run.moved.charge_in
     )
 
 
