@@ -10,7 +10,7 @@ import time
 import pytest
 
 from bem.domain.battery import BatterySpec, StationSpec, Technology
-from bem.domain.compiler import compile_profile
+from bem.domain.compiling import compile_profile
 from bem.domain.limits import Compare, Limits
 from bem.domain.profile.text import parse_profile
 from bem.domain.program import Course, End, Mode, Program, Quantity, Setpoint, StepOp

@@ -3,7 +3,7 @@
 import pytest
 
 from bem.domain.battery import BatterySpec, StationSpec, Technology
-from bem.domain.compiler import compile_profile
+from bem.domain.compiling import compile_profile
 from bem.domain.limits import Limits
 from bem.domain.profile.text import parse_profile
 from bem.dryrun import assumptions, dry_run, model_of
@@ -112,9 +112,7 @@ def test_a_charge_and_a_discharge_between_the_limits_move_the_capacity(
     assert run.moved.charge_out == pytest.approx(20.0, rel=0.06)
     assert run.moved.charge_out / run.moved.charge_in == pytest.approx(efficiency, abs=0.01)
     # Resistance takes its part beside what the side reactions take.
-    assert run.moved.energy_out / run.moved.energy_in < (
-        run.moved.charge_out / run.moved.charge_in
-    )
+    assert run.moved.energy_out / run.moved.energy_in < (run.moved.charge_out / run.moved.charge_in)
 
 
 def test_large_electrodes_lose_less() -> None:
