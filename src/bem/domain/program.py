@@ -125,6 +125,7 @@ class Limited(StrEnum):
     CELL_VOLTAGE = "cell_voltage"
     CHARGE = "charge"
     DURATION = "duration"
+    FLOW = "flow"
 
 
 class Limit(_Frozen):

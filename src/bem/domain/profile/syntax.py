@@ -1,5 +1,8 @@
 """The grammar of one line at work: text to a tree, mending what is clear to find further errors."""
 
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
@@ -8,7 +11,11 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from bem.domain.profile import words
 from bem.domain.profile.context import Line, either
+from bem.domain.profile.problems import Span
+from bem.domain.units import Dimension, in_celsius
 
+_AMBIENT = re.compile(r"at\s+[-+\u2212]?[\d.]+\s*(oC|\u00b0C|\u2103|degC|C|K)(?!\w)", re.IGNORECASE)
+"""The temperature around the battery in the strings of PyBaMM: ``at 25oC``."""
 _GROUP = 3
 """Digits of a group of thousands."""
 
@@ -40,6 +47,41 @@ def _parse(code: str) -> Tree[Token]:
     return _parser().parse(code)
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a line: the terminals accepted there, and those in front not yet complete."""
+
+    accepted: frozenset[str]
+    before: tuple[str, ...]
+
+    @property
+    def is_count(self) -> bool:
+        """Whether a number of times stands there."""
+        return words.is_count_after(self.before)
+
+    @property
+    def measured(self) -> tuple[Dimension, ...]:
+        """What a value there may measure."""
+        return tuple(words.measured_after(self.before))
+
+    @property
+    def takes_rates(self) -> bool:
+        """Whether a current there may be a C-rate."""
+        return not {"_LIMIT", "_RECORD"} & {*self.before}
+
+
+def place_after(code: str) -> Place | None:
+    """The place behind the beginning of a line; ``None`` if that is wrong already."""
+    parser = _parser().parse_interactive(code)
+    try:
+        parser.exhaust_lexer()
+    except UnexpectedInput:
+        return None
+    accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]  # lark has no type for it
+    before = _pending(parser.parser_state.value_stack)
+    return Place(frozenset(accepted), tuple(one.type for one in before))
+
+
 class _Mender:
     """Parses a line with errors: reports each token that does not fit and guesses what it means."""
 
@@ -60,6 +102,8 @@ class _Mender:
         guess = words.meant(token.value, accepted) if token.type == "WORD" else None
         if guess is not None:
             return self._replace(error, *guess)
+        if self._is_foreign(token):
+            return False
         if words.could_be_unit(token) and "UNIT" in accepted and _follows_number(error):
             return self._skip_unit(error)
         missing = words.keyword(next(iter(accepted))) if len(accepted) == 1 else None
@@ -84,13 +128,50 @@ class _Mender:
         error.interactive_parser.feed_token(Token.new_borrow_pos(terminal, spelling, token))
         return True
 
+    def _is_foreign(self, token: Token) -> bool:
+        """Whether the token opens what other languages have and this one says otherwise."""
+        code = self._line.code
+        rest = code[(token.column or 1) - 1 :]
+        if token.type == "_AT" and _AMBIENT.match(rest):
+            message = (
+                "a profile does not set the temperature around the battery: take this out and set "
+                "the chamber; to stop when it gets too warm write 'limit temperature 45 degC'"
+            )
+            self._line.report(self._part(token, _AMBIENT, rest), message)
+            return True
+        if token.value.lower() == "run" and not code[: (token.column or 1) - 1].strip():
+            message = (
+                "a drive cycle stands in the profile itself: write 'Drive current:' and, indented "
+                "below it, a line with a time in s and a value in A for each change (or 'Drive "
+                "power:', 'Drive C-rate:'); a CSV file can be imported"
+            )
+            self._line.report(self._line.span(token), message, expected=("'Drive current:'",))
+            return True
+        return False
+
+    def _part(self, token: Token, pattern: re.Pattern[str], rest: str) -> Span:
+        start = self._line.span(token)
+        found = pattern.match(rest)
+        width = len(found[0]) if found is not None else len(token.value)
+        return start.model_copy(update={"end_column": start.column + width})
+
     def _skip_unit(self, error: UnexpectedToken) -> bool:
         token = error.token
-        self._line.report(
-            self._line.span(token),
-            f"'{token.value}' is not a unit; expected one such as V, A, W, Ah, s, min or h",
-            expected=words.phrases({"UNIT"}, ()),
-        )
+        number = _tokens(error)[-1].value
+        celsius = in_celsius(number.replace("\N{MINUS SIGN}", "-"), token.value)
+        if celsius is None:
+            self._line.report(
+                self._line.span(token),
+                f"'{token.value}' is not a unit; expected one such as V, A, W, Ah, s, min or h",
+                expected=words.phrases({"UNIT"}, ()),
+            )
+        else:
+            self._line.report(
+                self._line.span(_tokens(error)[-1], token),
+                f"temperatures are in degC: write '{celsius}' for {number} {token.value}",
+                expected=(Dimension.TEMPERATURE.example,),
+                suggestion=celsius,
+            )
         unit = Token.new_borrow_pos("UNIT", words.UNKNOWN_UNIT, token)
         error.interactive_parser.feed_token(unit)
         return True
@@ -115,6 +196,15 @@ class _Mender:
         token = error.token
         if token.type == "GROUPED":
             self._report_comma(token)
+            return
+        if token.value == '"':
+            start = self._line.span(token)
+            self._line.report(
+                start.model_copy(update={"end_column": len(self._line.code) + 1}),
+                "this quote is never closed: a message stands between double quotes",
+                expected=("a message in double quotes",),
+                suggestion=f'{self._line.code[(token.column or 1) - 1 :]}"',
+            )
             return
         before = _tokens(error)
         expected = words.phrases(error.accepts or set(), before)
@@ -145,8 +235,18 @@ class _Mender:
 
 def _tokens(error: UnexpectedToken) -> list[Token]:
     """The tokens in front of the error that are not yet part of something complete."""
-    stack = error.interactive_parser.parser_state.value_stack
-    return [one for one in stack if isinstance(one, Token)]
+    return _pending(error.interactive_parser.parser_state.value_stack)
+
+
+def _pending(stack: Iterable[object]) -> list[Token]:
+    """The tokens on the parser's stack, also those that only chose among names of a quantity."""
+    found: list[Token] = []
+    for one in stack:
+        if isinstance(one, Token):
+            found.append(one)
+        elif isinstance(one, Tree) and one.data in ("_limited", "_driven"):
+            found.extend(part for part in one.children if isinstance(part, Token))
+    return found
 
 
 def _follows_number(error: UnexpectedToken) -> bool:
