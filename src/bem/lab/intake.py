@@ -14,16 +14,23 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import connection, models, transaction
+from django.utils import timezone
 from pydantic import ValidationError
 
 from bem.domain.happenings import (
     HAPPENING,
     CycleEnded,
+    Gap,
     Happening,
+    Held,
+    Paused,
+    Resumed,
     RunEnded,
     RunStarted,
     StepEnded,
+    sentence,
 )
+from bem.lab.alarms import run_ended
 from bem.lab.models import (
     Bucket,
     CycleResult,
@@ -117,10 +124,17 @@ def take_samples(node: str, experiment: UUID, first_seq: int, columns: Columns) 
         return Taken(intake.next_sample, intake.next_event)
 
 
-def take_events(node: str, experiment: UUID, first_seq: int, rows: Sequence[Row]) -> Taken | None:
+def take_events(
+    node: str,
+    experiment: UUID,
+    first_seq: int,
+    rows: Sequence[Row],
+    *,
+    now: datetime | None = None,
+) -> Taken | None:
     """Take in events ``first_seq``, ``first_seq + 1``, … and act on what they say.
 
-    ``None`` if this node has no such run.
+    ``now`` is when alarms are raised, by the server's clock. ``None`` if this node has no such run.
 
     Raises:
         django.db.Error: nothing was kept.
@@ -134,7 +148,7 @@ def take_events(node: str, experiment: UUID, first_seq: int, rows: Sequence[Row]
             return Taken(intake.next_sample, intake.next_event, gap=True)
         new = rows[intake.next_event - first_seq :]
         if new:
-            _keep_events(run, intake.next_event, new)
+            _keep_events(run, intake.next_event, new, now or timezone.now())
             intake.next_event += len(new)
             intake.save()
         return Taken(intake.next_sample, intake.next_event)
@@ -304,7 +318,7 @@ def _write(
 # -- events
 
 
-def _keep_events(run: Experiment, first_seq: int, rows: Sequence[Row]) -> None:
+def _keep_events(run: Experiment, first_seq: int, rows: Sequence[Row], now: datetime) -> None:
     Event.objects.bulk_create(
         [
             Event(
@@ -325,6 +339,8 @@ def _keep_events(run: Experiment, first_seq: int, rows: Sequence[Row]) -> None:
         happening = _understood(run, seq, row)
         if happening is not None:
             _act(run, seq, row, happening)
+            if isinstance(happening, RunEnded):
+                _alarm(run, happening, now)
 
 
 def _understood(run: Experiment, seq: int, row: Row) -> Happening | None:
@@ -350,6 +366,10 @@ def _act(run: Experiment, seq: int, row: Row, happening: Happening) -> None:
             run.status_reason = ""
             run.started_at = row.at
             run.save(update_fields=["status", "status_reason", "started_at"])
+        case Paused() | Held():
+            _set_status(run, Experiment.Status.PAUSED, sentence(happening))
+        case Resumed() | Gap():
+            _set_status(run, Experiment.Status.RUNNING, "")
         case StepEnded():
             _keep_step(run, seq, row, happening)
         case CycleEnded():
@@ -361,6 +381,17 @@ def _act(run: Experiment, seq: int, row: Row, happening: Happening) -> None:
             run.save(update_fields=["status", "status_reason", "ended_at"])
         case _:
             return
+
+
+def _alarm(run: Experiment, ended: RunEnded, now: datetime) -> None:
+    off = ended.output_off_verified
+    run_ended(run, ended.outcome, ended.reason, off=off, now=now)
+
+
+def _set_status(run: Experiment, status: Experiment.Status, reason: str) -> None:
+    run.status = status
+    run.status_reason = reason[:1000]
+    run.save(update_fields=["status", "status_reason"])
 
 
 def _keep_step(run: Experiment, seq: int, row: Row, ended: StepEnded) -> None:

@@ -1,14 +1,18 @@
 """Which stations can take a battery, and which profiles run there: the reasons why not."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bem.domain.battery import BatterySpec, StationSpec
-from bem.domain.compiling import compile_profile
+from bem.domain.compiling import Capacity, compile_profile, compile_text
+from bem.domain.profile.model import Profile as Parsed
+from bem.domain.profile.parameters import fill
 from bem.domain.profile.problems import ProfileErrors
 from bem.domain.profile.text import parse_profile
-from bem.domain.program import Program
-from bem.lab.models import Battery, Profile, Station
-from bem.lab.operations.errors import OperationRefused
+from bem.domain.program import Limit, Program
+from bem.lab.capacity import measured_capacity
+from bem.lab.models import Battery, Experiment, Profile, Station
+from bem.lab.operations.errors import OperationRefused, refusal
 from bem.lab.operations.profiles import explain
 
 
@@ -73,13 +77,71 @@ def try_profile(profile: Profile, battery: BatterySpec, station: StationSpec) ->
     return Trial(profile, program)
 
 
-def compile_or_refuse(profile: Profile, battery: Battery, station: Station) -> Program:
-    """Compile a stored profile for a battery at a station.
+def compile_or_refuse(
+    profile: Profile,
+    battery: Battery,
+    station: Station,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    capacity_source: str = Experiment.CapacitySource.NOMINAL,
+) -> Program:
+    """Compile a stored profile for a battery at a station, with its parameters filled in.
 
     Raises:
-        OperationRefused: it does not run there; each reason has line and column.
+        OperationRefused: it does not run there (each reason has line and column), a parameter is
+            not one of the profile's, or the battery has no capacity of this source.
     """
-    trial = try_profile(profile, battery.spec(), station.spec())
-    if trial.program is None:
-        raise OperationRefused({"profile": trial.reasons})
-    return trial.program
+    capacity = _capacity(battery, capacity_source)
+    parsed = _parsed(profile)
+    try:
+        filled = fill(parsed, parameters or {})
+    except ProfileErrors as error:
+        raise _refused("parameters", error) from None
+    try:
+        return compile_profile(filled, battery.spec(), station.spec(), capacity=capacity)
+    except ProfileErrors as error:
+        raise _refused("profile", error) from None
+
+
+def limits_of(text: str, battery: Battery, station: Station) -> tuple[Limit, ...]:
+    """Read limits as people write them, one a line: ``temperature above 45 degC for 10 s``.
+
+    Each may begin with the word ``limit``; empty lines do not count.
+
+    Raises:
+        OperationRefused: a line is no limit, or allows more than battery and station do.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ()
+    heads = [one if one.lower().startswith("limit") else f"Limit {one}" for one in lines]
+    profile = "\n".join([*heads, "Rest for 1 s"])
+    try:
+        return compile_text(profile, battery.spec(), station.spec()).limits
+    except ProfileErrors as error:
+        raise _refused("limits", error) from None
+
+
+def _capacity(battery: Battery, source: str) -> Capacity | None:
+    """Get what C-rates are taken of; ``None`` where that is the nominal one, if there is any."""
+    if source != Experiment.CapacitySource.MEASURED:
+        return None
+    measured = measured_capacity(battery)
+    if measured is None:
+        raise refusal(
+            f"no complete cycle of “{battery}” is recorded, so its capacity is not known from a "
+            "measurement: choose the nominal one",
+            field="capacity_source",
+        )
+    return Capacity(value=measured.capacity, source="measured")
+
+
+def _parsed(profile: Profile) -> Parsed:
+    try:
+        return parse_profile(profile.text)
+    except ProfileErrors as error:
+        raise _refused("profile", error) from None
+
+
+def _refused(field: str, error: ProfileErrors) -> OperationRefused:
+    return OperationRefused({field: [explain(problem) for problem in error.problems]})
