@@ -16,6 +16,7 @@ import django
 import pytest
 import yaml
 from django.conf import settings
+from hypothesis import settings as hypothesis_settings
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="bem-test-"))
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
@@ -37,6 +38,9 @@ os.environ["DJANGO_SETTINGS_MODULE"] = "bem.web.settings"
 django.setup()
 # Hundreds of tests make an account; hashing its password as for years takes most of their time.
 settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# How long an example takes says more of what else the machine does than of our code: tests/bench.
+hypothesis_settings.register_profile("bem", deadline=None)
+hypothesis_settings.load_profile("bem")
 
 
 @pytest.fixture
