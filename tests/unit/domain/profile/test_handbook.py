@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bem.domain.battery import BatterySpec, StationSpec, Technology
-from bem.domain.compiler import check_text, compile_profile
+from bem.domain.compiling import check_text, compile_profile
 from bem.domain.limits import Limits
 from bem.domain.profile.document import from_yaml, to_yaml
 from bem.domain.profile.printing import print_profile
