@@ -217,6 +217,9 @@ _LIMITS = (
     Dimension.DURATION,
     Dimension.FLOW,
 )
+_SETPOINT_WORDS = {
+    verb: tuple(one.example for one in dimensions) for verb, dimensions in _SETPOINTS.items()
+}
 ENDS = tuple(one.example for one in _ENDS)
 """What may end a step, in words."""
 LIMITS = tuple(one.example for one in _LIMITS)
@@ -286,7 +289,7 @@ _QUANTITIES = {
 
 def setpoints(verb: str) -> tuple[str, ...]:
     """What may follow ``Charge at`` and its like, in words."""
-    return tuple(one.example for one in _SETPOINTS[verb])
+    return _SETPOINT_WORDS[verb]
 
 
 def phrases(accepted: Set[str], before: Sequence[Token]) -> list[str]:
