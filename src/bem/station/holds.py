@@ -35,7 +35,7 @@ class Holds:
             self._journal.clear_latch()
 
     def set_lock(self, by: str, note: str) -> None:
-        """Let nothing start until the lock is taken away; a second one takes the place of the first."""
+        """Let nothing start until the lock is taken away."""
         at = instant_text(self._clock.utc_now())
         self.lock = LockDescription(by=by, note=note, at=at)
         self._journal.set_lock(self.lock)

@@ -16,7 +16,6 @@ RETRY_CAUSES = (
     "an experiment is running",
     "a fault is latched and waits for a person",
     "a person has locked the station",
-    "the run is at another step, or paused, than the person saw",
     "the device is lost, or its readings are not usable yet",
     "the device reports faults",
     "the journal cannot record",

@@ -77,6 +77,11 @@ class Judged:
         return None if self.active is None else self.active.mode is not Mode.OFF
 
     @property
+    def first_reason(self) -> str:
+        """The first trouble in words; empty if there is none."""
+        return self.troubles[0].reason if self.troubles else ""
+
+    @property
     def output_trouble(self) -> Trouble | None:
         """The trouble that matters even when nothing runs: an output nobody switched on."""
         for trouble in self.troubles:
