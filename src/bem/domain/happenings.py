@@ -26,6 +26,16 @@ class Throughput(BaseModel):
     energy_in: float = 0.0
     energy_out: float = 0.0
 
+    @property
+    def net_charge(self) -> float:
+        """Ah, positive when more went in than out."""
+        return self.charge_in - self.charge_out
+
+    @property
+    def net_energy(self) -> float:
+        """Wh, positive when more went in than out."""
+        return self.energy_in - self.energy_out
+
     def since(self, start: "Throughput") -> "Throughput":
         """What was moved after ``start``."""
         return Throughput(

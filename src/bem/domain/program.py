@@ -14,7 +14,28 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bem.domain.limits import Limits
+from bem.domain.limits import Compare, Limit, Limited, Limits
+
+__all__ = [
+    "REST",
+    "Compare",
+    "Course",
+    "End",
+    "Limit",
+    "Limited",
+    "LoopEnd",
+    "LoopOp",
+    "LoopQuantity",
+    "Mode",
+    "Operation",
+    "Program",
+    "Quantity",
+    "RecordRule",
+    "Setpoint",
+    "StepOp",
+    "Then",
+    "check_ends",
+]
 
 
 class _Frozen(BaseModel):
@@ -66,13 +87,6 @@ class Quantity(StrEnum):
     """V/s, magnitude of dV/dt over the window of the engine."""
 
 
-class Compare(StrEnum):
-    """Which side of the threshold ends the step."""
-
-    AT_LEAST = ">="
-    AT_MOST = "<="
-
-
 class Then(StrEnum):
     """What follows when an end has ended its step."""
 
@@ -114,33 +128,6 @@ _UNITS = {
     Quantity.VOLTAGE_DROP: "V",
     Quantity.SLOPE: "V/s",
 }
-
-
-class Limited(StrEnum):
-    """What a limit bounds; see :class:`bem.domain.profile.model.Limited`."""
-
-    VOLTAGE = "voltage"
-    CURRENT = "current"
-    POWER = "power"
-    TEMPERATURE = "temperature"
-    CELL_VOLTAGE = "cell_voltage"
-    CHARGE = "charge"
-    DURATION = "duration"
-    FLOW = "flow"
-
-
-class Limit(_Frozen):
-    """A bound of a run or of a step beyond which the run fails, after ``delay_s`` s without pause.
-
-    ``owner`` says whose it is, for people: ``profile``, ``step 3``, ``experiment``, ``battery``,
-    ``station``.
-    """
-
-    quantity: Limited
-    compare: Compare
-    threshold: float
-    delay_s: float = Field(default=0.0, ge=0)
-    owner: str = "profile"
 
 
 class Course(_Frozen):

@@ -42,20 +42,6 @@ def holding_end(step: StepOp, state: EngineState, reading: Reading) -> tuple[End
     return None
 
 
-def _charge(state: EngineState) -> float:
-    return abs(
-        (state.moved.charge_in - state.moved_before_step.charge_in)
-        - (state.moved.charge_out - state.moved_before_step.charge_out)
-    )
-
-
-def _energy(state: EngineState) -> float:
-    return abs(
-        (state.moved.energy_in - state.moved_before_step.energy_in)
-        - (state.moved.energy_out - state.moved_before_step.energy_out)
-    )
-
-
 def _temperature(reading: Reading, end: End) -> float | None:
     found = [
         value
@@ -77,9 +63,13 @@ _OBSERVE: dict[Quantity, Callable[[EngineState, Reading, End], float | None]] = 
     Quantity.DURATION: lambda state, _, __: state.step_us / 1e6,
     Quantity.VOLTAGE: lambda _, reading, __: reading.voltage,
     Quantity.CURRENT: lambda state, reading, _: abs(reading.current) if is_settled(state) else None,
-    Quantity.CAPACITY: lambda state, _, __: _charge(state),
+    Quantity.CAPACITY: lambda state, _, __: abs(
+        state.moved.since(state.moved_before_step).net_charge
+    ),
     Quantity.POWER: lambda state, reading, _: abs(reading.power) if is_settled(state) else None,
-    Quantity.ENERGY: lambda state, _, __: _energy(state),
+    Quantity.ENERGY: lambda state, _, __: abs(
+        state.moved.since(state.moved_before_step).net_energy
+    ),
     Quantity.TEMPERATURE: lambda _, reading, end: _temperature(reading, end),
     Quantity.VOLTAGE_DROP: lambda state, reading, _: (
         None if state.highest is None else state.highest - reading.voltage

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from bem.domain.engine.slope import Bucket, Slope
 from bem.domain.happenings import Happening, Throughput
+from bem.domain.limits import Progress
 from bem.domain.program import End, Setpoint
 
 Activity = Literal["running", "paused", "held", "waiting"]
@@ -107,6 +108,17 @@ class EngineState:
         """Get the step's own time (µs) at an instant of the run that is not before this state's."""
         runs = self.activity != "paused" and self.position is not None
         return self.step_us + (max(at_us - self.at_us, 0) if runs else 0)
+
+    def progress(self, at_us: int) -> Progress:
+        """Get how far the run is, as its limits look at it, at an instant that is not before."""
+        in_step = self.moved.since(self.moved_before_step)
+        return Progress(
+            elapsed_us=at_us,
+            charge=self.moved.net_charge,
+            step_started_us=self.step_started_us,
+            step_us=self.step_elapsed_us(at_us),
+            step_charge=in_step.net_charge,
+        )
 
     def to_json(self) -> str:
         """Write it such that reading it gives the same state to the last bit."""
