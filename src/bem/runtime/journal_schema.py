@@ -77,11 +77,11 @@ CREATE TABLE IF NOT EXISTS progress (
 """
 """``run.channels``: JSON list of {name, unit, title} in the order of the JSON array in ``extra``.
 ``acked_*``: the server holds every row below. ``limits``: JSON list of the experiment's own limits.
-``latch``: a fault that waits for a person. ``lock``: who keeps anything from starting. ``progress``:
-of each run that has not ended, the engine's state as of its newest reading, written together with
-the samples and events that belong to it; ``resumed_us``: when it last went on by itself after an
-interruption; ``stopped``: why its station ended in order, empty after a crash; ``waits_for``: what
-a person is to do before it goes on."""
+``latch``: a fault that waits for a person. ``lock``: who keeps anything from starting.
+``progress``: of each run that has not ended, the engine's state as of its newest reading, written
+together with the samples and events that belong to it; ``resumed_us``: when it last went on by
+itself after an interruption; ``stopped``: why its station ended in order, empty after a crash;
+``waits_for``: what a person is to do before it goes on."""
 
 MIGRATIONS: dict[int, tuple[str, ...]] = {
     1: (

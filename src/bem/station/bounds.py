@@ -1,4 +1,4 @@
-"""The limits of a run beside its trip limits: of profile, experiment and step, some with a delay."""
+"""The limits of a run beside its trip limits: of profile, experiment and step, some delayed."""
 
 from collections.abc import Mapping
 
@@ -13,7 +13,7 @@ class RunLimits:
         self._watch = LimitWatch((*run.program.limits, *run.limits))
 
     def judge(self, run: Run, values: Mapping[str, float], at_ns: int) -> tuple[str, ...]:
-        """Judge a reading (channel name to value) taken at ``at_ns``; says which limits it breaks."""
+        """Judge a reading (channel name to value) of ``at_ns``; says which limits it breaks."""
         state, elapsed_us = run.state, run.elapsed_us(at_ns)
         in_step = state.moved.since(state.moved_before_step)
         progress = Progress(

@@ -18,7 +18,7 @@ MIB = 1024 * 1024
 LOOK_EVERY_S = 5.0
 WARN_SHARE = 0.10
 WARN_BYTES = 2048 * MIB
-"""Warns below a tenth of the disk or 2 GiB, whichever is less: two weeks of one station at 10 Hz."""
+"""Warns below a tenth of the disk or 2 GiB, whichever is less: that is weeks of one station."""
 FULL_SHARE = 0.02
 FULL_BYTES = 64 * MIB
 """Too little to go on: below 2 % or 64 MiB, whichever is less. What a fault writes still fits."""

@@ -19,7 +19,8 @@ from bem.runtime.notify import Notifier
 from bem.runtime.settings import Settings, SettingsError, StationDefinition, load_station
 from bem.station.clock import StationClock, SystemStationClock
 from bem.station.desk import CommandDesk
-from bem.station.journal import Journal, JournalError
+from bem.station.journal import Journal
+from bem.station.journal_file import JournalError
 from bem.station.lock import DeviceLock, StationBusy, StationLock
 from bem.station.loop import ControlLoop
 from bem.station.orders import Order

@@ -22,6 +22,9 @@ FROZEN_AFTER_CHANGE_S = 2.0
 FROZEN_AFTER_CHANGE_READINGS = 3
 """Voltage and current exactly as before a change of the set point, in 3 measurements and 2 s of
 them: a device that measures shows the change of current within its settling time of some 100 ms."""
+CHANGE_FLOOR_A = 0.1
+CHANGE_SHARE = 0.05
+"""A change of the set point by more than 0.1 A or 5 %, whichever is more, must show."""
 FROZEN_CHARGE_SHARE = 0.10
 FROZEN_S = 3600.0
 """Voltage and current exactly the same while a tenth of the capacity moves at constant current or
@@ -32,8 +35,8 @@ Constant voltage is not judged: a full battery rightly reads the same for days."
 METER_READINGS = 3
 METER_SHARE = 0.03
 METER_FLOOR = {"voltage": 0.10, "current": 0.10}
-"""A meter contradicts the power device by 3 % or 0.1 V or A, whichever is more, in 3 measurements of
-its own in a row: less than that are the drop along a cable and the accuracy of both."""
+"""A meter contradicts the power device by 3 % or 0.1 V or A, whichever is more, in 3 measurements
+of its own in a row: less than that are the drop along a cable and the accuracy of both."""
 METER_SETTLE_S = 1.0
 """Measurements sooner than this after a change of the set point are not compared."""
 
@@ -128,16 +131,16 @@ def _differs(before: Command, now: Command, current: float) -> bool:
     if before == now:
         return False
     if now.mode is Mode.OFF:
-        return abs(current) > 0.1
+        return abs(current) > CHANGE_FLOOR_A
     if now.mode is Mode.CC:
-        return abs(now.setpoint - current) > max(0.1, 0.05 * abs(now.setpoint))
+        return abs(now.setpoint - current) > max(CHANGE_FLOOR_A, CHANGE_SHARE * abs(now.setpoint))
     # What current a voltage or a power asks for, the battery decides.
     return False
 
 
 @dataclass(slots=True)
 class MeterWatch:
-    """Compares the power device with a meter of the same quantity, ``meter_voltage`` and the like."""
+    """Compares the power device with a meter, whose channels are ``meter_voltage`` and the like."""
 
     _commanded: Command | None = field(default=None, init=False)
     _changed_ns: int = field(default=0, init=False)

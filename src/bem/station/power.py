@@ -178,7 +178,7 @@ class PowerPath:
             _LOGGER.warning("the device keeps the limits of the last run: %s", error)
 
     def apply(self, setpoint: Setpoint, voltage: float, operating: Limits) -> bool:
-        """Hold a set point; whether it is another than before, so that older readings are not of it.
+        """Hold a set point; whether it is another than before: older readings are not of it then.
 
         ``voltage`` and ``operating`` as for :func:`command_of`.
 

@@ -56,5 +56,3 @@ class Recorder:
         for event in events:
             self._journal.add_event(self._experiment, self._next_event, elapsed_us, event)
             self._next_event += 1
-
-

@@ -4,14 +4,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from pydantic import TypeAdapter
 
 from bem.domain import engine
 from bem.domain.engine import Activity, EngineState, Outcome, Reading, current_step
 from bem.domain.happenings import Fault, Happening, RunEnded, RunOutcome
-from bem.domain.program import End, Limit, Program, Setpoint, StepOp
+from bem.domain.program import End, Limit, Program, StepOp
 from bem.domain.recording import is_due
 from bem.station.clock import StationClock
 from bem.station.journal import Journal, Progress
@@ -330,9 +329,7 @@ class Run:
             self._recorder.note(outcome.events, at_us)
         self._save()
 
-    def _save(
-        self, *, stopped: str = "", waits_for: str = "", at: datetime | None = None
-    ) -> None:
+    def _save(self, *, stopped: str = "", waits_for: str = "", at: datetime | None = None) -> None:
         self._saved = at or self._clock.utc_now()
         self._journal.save_progress(
             Progress(

@@ -52,10 +52,11 @@ class Snapshot:
 
     def following(self, before: "Snapshot") -> "Snapshot":
         """Get this as the one after ``before``, which tells whether there is anything new."""
-        changed = self._told() != before._told()
+        changed = self.told != before.told
         return replace(self, revision=before.revision + changed)
 
-    def _told(self) -> tuple[object, ...]:
+    @property
+    def told(self) -> tuple[object, ...]:
         """What the description tells, but for channels and ratings, which come with the device."""
         run = self.run
         told = None if run is None else (run.experiment, run.activity, run.waits_for)

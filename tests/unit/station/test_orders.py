@@ -10,7 +10,7 @@ from bem.station.orders import Refused, StopOrder, parse_order
 @pytest.mark.parametrize(
     ("action", "arguments", "reason"),
     [
-        ("explode", {}, "no action 'explode'; a station knows start, stop, acknowledge"),
+        ("explode", {}, "no action 'explode'; a station knows start, stop, pause, hold"),
         ("stop", {}, "cannot stop: experiment: Field required"),
         ("stop", {"experiment": "x"}, "cannot stop: experiment: Input should be a valid UUID"),
         (
