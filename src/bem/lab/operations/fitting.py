@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from bem.domain.battery import BatterySpec, StationSpec
-from bem.domain.compiler import compile_profile
+from bem.domain.compiling import compile_profile
 from bem.domain.profile.problems import ProfileErrors
 from bem.domain.profile.text import parse_profile
 from bem.domain.program import Program

@@ -9,7 +9,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 
 from bem.domain.battery import BatterySpec, StationSpec
-from bem.domain.compiler import check_text, compile_profile
+from bem.domain.compiling import check_text, compile_profile
 from bem.domain.profile.problems import Problem
 from bem.domain.profile.text import read_profile
 from bem.lab.models import Battery, Profile, Station
