@@ -61,9 +61,7 @@ def test_an_impossible_reading_ends_the_run(bench: Bench, hour_of_charging: Prog
     assert bench.device.active == OFF
     assert "cannot be" in bench.loop.snapshot.reason
     (fault,) = (data for kind, data in bench.events() if kind == "fault")
-    assert fault["cause"] == (
-        "impossible_reading"
-    )
+    assert fault["cause"] == ("impossible_reading")
 
 
 def test_a_temperature_of_no_sensor_is_dropped(bench: Bench) -> None:
