@@ -112,7 +112,7 @@ class Executor:
     def _stop(self, order: StopOrder) -> None:
         conductor = self._conductor
         run = self._run_of(order)
-        verified = conductor.power.make_safe()
+        verified = conductor.switch_off()
         conductor.end_run(run).end("stopped", order.sentence, verified, self._now_ns())
         conductor.power.release()
         if not verified:
@@ -128,7 +128,7 @@ class Executor:
             self._recovery.pause(run, conductor.suspension, order.by, order.note)
             return
         # The output first; a run that is paused already says so, with its output off as before.
-        if not run.is_off and not conductor.power.make_safe():
+        if not run.is_off and not conductor.switch_off():
             reason = f"the output could not be verified off: {conductor.power.lost_reason}"
             conductor.fault((Trouble(Cause.DEVICE_LOST, reason),))
             raise Refused(f"{reason}; the run has failed")
@@ -158,7 +158,7 @@ class Executor:
         conductor = self._conductor
         if conductor.run is not None:
             return
-        if not conductor.power.make_safe():
+        if not conductor.switch_off():
             raise Refused(
                 f"the output cannot be verified off: {conductor.power.lost_reason}", retry=True
             )

@@ -6,7 +6,7 @@ acknowledges.
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from bem.domain.engine import Outcome, Reading
 from bem.domain.happenings import Warned
@@ -22,7 +22,7 @@ from bem.station.power import PowerPath
 from bem.station.run import Pace, Run
 from bem.station.safeguards import Safeguards, safeguards
 from bem.station.supervisor import Cause, Judged, Supervisor, Trouble, stale_after_s
-from bem_drivers.base import DeviceError, PowerDevice, Ratings
+from bem_drivers.base import OFF, DeviceError, PowerDevice, Ratings
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -144,7 +144,7 @@ class Conductor:
             self.fault((Trouble(Cause.REFUSED, f"the device did not obey: {error}"),))
 
     def _finish(self) -> None:
-        verified = self.power.make_safe()
+        verified = self.switch_off()
         if not verified:
             reason = f"the output could not be verified off: {self.power.lost_reason}"
             self.fault((Trouble(Cause.DEVICE_LOST, reason),))
@@ -242,15 +242,22 @@ class Conductor:
         self.suspension = None
 
     def _not_taken(self, error: DeviceError) -> Refused:
-        if not self.power.make_safe():
+        if not self.switch_off():
             self.holds.latch_fault(f"the output could not be verified off after: {error}")
         return Refused(f"the device does not take it: {error}")
 
     # Ends
 
+    def switch_off(self) -> bool:
+        """Switch the output off; whether the device confirmed it, as others then see at once."""
+        verified = self.power.make_safe()
+        if verified and self.judged is not None:
+            self.judged = replace(self.judged, active=OFF)
+        return verified
+
     def fault(self, troubles: tuple[Trouble, ...]) -> None:
         """Output off first; then latch, and end the run as failed."""
-        verified = self.power.make_safe()
+        verified = self.switch_off()
         now_ns = self._now_ns()
         reason = "; ".join(trouble.reason for trouble in troubles)
         _LOGGER.error("fault, output %s: %s", "off" if verified else "NOT verified off", reason)

@@ -96,7 +96,7 @@ class ControlLoop:
         The loop does not turn after this.
         """
         conductor = self._conductor
-        verified = conductor.power.make_safe()
+        verified = conductor.switch_off()
         run, suspension = conductor.run, conductor.suspension
         if run is not None:
             conductor.end_run(run)
@@ -113,7 +113,7 @@ class ControlLoop:
     def crash(self, error: Exception) -> None:
         """Switch off after an error of this program; a run fails and its fault stays latched."""
         conductor = self._conductor
-        verified = conductor.power.make_safe()
+        verified = conductor.switch_off()
         run = conductor.run
         if run is not None:
             reason = f"error in the station's program: {type(error).__name__}: {error}"
