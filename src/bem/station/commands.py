@@ -138,10 +138,12 @@ class Executor:
         conductor = self._conductor
         if conductor.suspension is not None:
             self._recovery.resume(run, conductor.suspension, order.by, order.note)
+            self._refuse_if_failed(run)
             return
         if run.is_off:
             conductor.protect(conductor.check(run.program, run.limits))
         conductor.follow(run.resume(conductor.newest_reading(run), order.by, order.note))
+        self._refuse_if_failed(run)
 
     def _skip(self, run: Run, order: SkipOrder) -> None:
         conductor = self._conductor
@@ -151,6 +153,7 @@ class Executor:
             # What comes next may switch on.
             conductor.protect(conductor.check(run.program, run.limits))
         conductor.follow(run.skip(conductor.newest_reading(run), order.by, order.note))
+        self._refuse_if_failed(run)
 
     # The station itself
 
@@ -200,6 +203,12 @@ class Executor:
         if run is None or run.experiment != order.experiment:
             raise Refused(f"experiment {order.experiment} is not running here")
         return run
+
+    def _refuse_if_failed(self, run: Run) -> None:
+        """Say no to who would think that the run goes on; a latched fault says why it does not."""
+        latch = self._conductor.holds.latch
+        if self._conductor.run is not run and latch is not None:
+            raise Refused(f"the run has failed: {latch}")
 
     def _refuse_while_suspended(self) -> None:
         suspension = self._conductor.suspension

@@ -49,12 +49,14 @@ class Recovery:
             try:
                 run = self._restored(stored)
             except ValueError as error:
-                self._close(stored, f"{cause}; it cannot go on: {error}", output_off_verified)
+                run = None
+                cause = f"{cause}; it cannot go on: {error}"
+            if run is not None and run.state.ended is not None:
+                self._end(run, output_off_verified)
+            elif run is not None and self._may_go_on(run):
+                self._suspend(run, stored, cause)
             else:
-                if run is None:
-                    self._close(stored, cause, output_off_verified)
-                else:
-                    self._suspend(run, stored, cause)
+                self._close(stored, cause, output_off_verified)
 
     def try_again(self) -> None:
         """Let a run that goes on by itself do so, if every check passes by now."""
@@ -100,17 +102,34 @@ class Recovery:
         run.interrupt(suspension.reason, suspension.waits_for)
 
     def _restored(self, stored: OpenRun) -> Run | None:
-        """Make the run again; ``None`` if it is to end.
+        """Make the run again; ``None`` if its journal has no state of it.
 
         Raises:
             ValueError: its journal cannot be understood.
         """
-        conductor = self._conductor
-        # A fault that was latched ended the run, whether or not there was time to write it down.
-        ends = stored.on_interruption == "end" or conductor.holds.latch is not None
-        if ends or conductor.run is not None:
+        if stored.progress is None:
             return None
-        return Run.restore(stored, conductor.pace, self._journal, self._clock)
+        return Run.restore(
+            stored, stored.progress, self._conductor.pace, self._journal, self._clock
+        )
+
+    def _may_go_on(self, run: Run) -> bool:
+        """Whether the run has not ended by its own setting or by a fault.
+
+        One that was latched ended it, whether or not there was time to write that down.
+        """
+        conductor = self._conductor
+        return (
+            run.on_interruption != "end" and conductor.holds.latch is None and conductor.run is None
+        )
+
+    def _end(self, run: Run, output_off_verified: bool) -> None:
+        """Write down the end of a program that had come to it when its station went off."""
+        failed = run.state.ended == "failed"
+        reason = run.state.reason or "the program ended"
+        if failed:
+            self._conductor.holds.latch_fault(reason)
+        run.end("failed" if failed else "finished", reason, output_off_verified, self._now_ns())
 
     def _suspend(self, run: Run, stored: OpenRun, cause: str) -> None:
         waits_for = "" if stored.progress is None else stored.progress.waits_for
@@ -134,6 +153,9 @@ class Recovery:
     def _was_interrupted_again(self, stored: OpenRun) -> bool:
         progress = stored.progress
         if progress is None or progress.resumed_us is None:
+            return False
+        if progress.stopped not in ("", CRASHED):
+            # A station that a person restarts twice is none that crashes.
             return False
         passed_us = progress.elapsed_us - progress.resumed_us
         return passed_us < AGAIN_S * self._conductor.pace.time_scale * 1e6

@@ -14,7 +14,7 @@ from bem.domain.program import End, Limit, Program, StepOp
 from bem.domain.recording import is_due
 from bem.station.clock import StationClock
 from bem.station.journal import Journal, Progress
-from bem.station.journal_file import OpenRun
+from bem.station.journal_file import OpenRun, StoredProgress
 from bem.station.orders import OnInterruption, StartOrder
 from bem.station.recorder import Recorder
 from bem_drivers.base import Channel
@@ -98,6 +98,7 @@ class Run:
     def restore(
         cls,
         stored: OpenRun,
+        progress: StoredProgress,
         pace: Pace,
         journal: Journal,
         clock: StationClock,
@@ -105,11 +106,8 @@ class Run:
         """Make a run that goes on from what its journal says; its time goes on from now.
 
         Raises:
-            ValueError: the journal does not say enough, or not in a way this release understands.
+            ValueError: the journal says it in a way that this release does not understand.
         """
-        progress = stored.progress
-        if progress is None:
-            raise ValueError("its journal has no state of it")
         order = StartOrder(
             experiment=stored.experiment,
             name=stored.name,

@@ -26,7 +26,11 @@ class Safeguards:
     required: frozenset[str]
 
 
-_CHANNELS = {Limited.TEMPERATURE: "temperature", Limited.CELL_VOLTAGE: "cell_voltage"}
+_CHANNELS = {
+    Limited.TEMPERATURE: "temperature",
+    Limited.CELL_VOLTAGE: "cell_voltage",
+    Limited.FLOW: "flow",
+}
 """Limits on quantities that not every station measures, and how their channels' names begin."""
 
 

@@ -257,3 +257,17 @@ def test_what_describe_tells_changes_the_revision(bench: Bench, two_steps: Progr
     assert bench.loop.snapshot.live().revision == running
     bench.direct("pause")
     assert bench.loop.snapshot.live().revision > running
+
+
+def test_who_resumes_is_told_when_the_device_does_not_obey(
+    bench: Bench, two_steps: Program
+) -> None:
+    bench.start(two_steps)
+    bench.turn(5)
+    bench.direct("pause")
+    bench.turn()
+    bench.device.apply_error = ConfigurationRefused("asked for 1 A, holds 0 A")
+    reply = bench.direct("resume")
+    assert "the run has failed" in reply.reason
+    assert "holds 0 A" in reply.reason
+    assert (bench.device.active, bench.state) == (OFF, "fault")

@@ -267,3 +267,38 @@ def test_readings_that_a_rule_left_out_are_not_lost_nor_doubled(
     assert times == sorted(set(times))
     charge = bench.rows("SELECT MAX(charge_in) FROM sample")[0][0]
     assert 5.4 / 3600 <= charge < 5.5 / 3600, "none moves while the station is off"
+
+
+@pytest.mark.parametrize("setting", ["resume", "end"])
+def test_a_program_that_had_ended_when_the_power_went_is_not_run_again(
+    bench: Bench, cycles: Program, setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last step's end is on the disk, the end of the run was not written any more."""
+    bench.start(cycles, on_interruption=setting)
+    bench.turn(119)
+    monkeypatch.setattr(bench.journal, "end_run", lambda *_: None)
+    note = bench.journal.add_event
+
+    def but_the_last(experiment: object, seq: int, at: int, event: Any) -> None:  # noqa: ANN401 - of any kind
+        if event.kind != "run_ended":
+            note(experiment, seq, at, event)
+
+    monkeypatch.setattr(bench.journal, "add_event", but_the_last)
+    bench.turn(3)
+    assert bench.state == "idle"
+    bench.cut_power(off_s=60.0)
+    bench.turn(5)
+    assert (bench.state, bench.outcome()) == ("idle", "finished")
+    assert bench.kinds()[-1] == "run_ended"
+    assert bench.kinds().count("step_ended") == 6
+    assert bench.device.active == OFF
+
+
+def test_two_restarts_by_a_person_are_no_crashing_station(bench: Bench, cycles: Program) -> None:
+    bench.start(cycles, on_interruption="resume")
+    bench.turn(10)
+    for _ in range(3):
+        bench.loop.shut_down("the station was stopped")
+        bench.cut_power(off_s=1.0)
+        bench.turn(3)
+        assert bench.activity == "running"
