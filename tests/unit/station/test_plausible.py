@@ -187,3 +187,20 @@ def test_a_contradicting_meter_ends_the_run(bench: Bench, hour_of_charging: Prog
     bench.turn(3)
     assert bench.device.active == OFF
     assert "the meter 4.25 V" in bench.loop.snapshot.reason
+
+
+def test_a_healthy_meter_never_contradicts_a_noisy_device() -> None:
+    clock = Turned()
+    settings = VirtualSettings(meter=True, voltage_noise=0.005, current_noise=0.01, seed=3)
+    device = VirtualDevice(settings, clock)
+    device.open()
+    assert [one.name for one in device.channels][-2:] == ["meter_voltage", "meter_current"]
+    watch = MeterWatch()
+    for part in range(2000):
+        command = Command(Mode.CC, 1.0 + part // 50 % 3)
+        if part % 50 == 0:
+            device.apply(command)
+        clock.sleep(0.1)
+        readings = device.read().values
+        values = {name: one.value for name, one in readings.items()}
+        assert watch.judge(readings, values, command) == ""
