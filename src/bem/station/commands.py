@@ -140,19 +140,21 @@ class Executor:
             self._recovery.resume(run, conductor.suspension, order.by, order.note)
             self._refuse_if_failed(run)
             return
+        reading = conductor.newest_reading(run)
         if run.is_off:
             conductor.protect(conductor.check(run.program, run.limits))
-        conductor.follow(run.resume(conductor.newest_reading(run), order.by, order.note))
+        conductor.follow(run.resume(reading, order.by, order.note))
         self._refuse_if_failed(run)
 
     def _skip(self, run: Run, order: SkipOrder) -> None:
         conductor = self._conductor
         self._refuse_while_suspended()
         _check_step(run, order.step)
+        reading = conductor.newest_reading(run)
         if run.activity == "waiting":
             # What comes next may switch on.
             conductor.protect(conductor.check(run.program, run.limits))
-        conductor.follow(run.skip(conductor.newest_reading(run), order.by, order.note))
+        conductor.follow(run.skip(reading, order.by, order.note))
         self._refuse_if_failed(run)
 
     # The station itself

@@ -136,12 +136,15 @@ class Conductor:
 
     def _hold(self, setpoint: Setpoint) -> None:
         """Command a set point. What was measured before it took effect is no reading of it."""
-        voltage = 0.0 if self.judged is None else self.judged.values.get("voltage", 0.0)
         try:
-            if self.power.apply(setpoint, voltage, self.operating):
+            if self.power.apply(setpoint, self._voltage(), self.operating):
                 self._taken_ns = self._clock.monotonic_ns()
         except DeviceError as error:
             self.fault((Trouble(Cause.REFUSED, f"the device did not obey: {error}"),))
+
+    def _voltage(self) -> float:
+        """Get the newest voltage, V; 0 without one: no resistance draws a current then."""
+        return 0.0 if self.judged is None else self.judged.values.get("voltage", 0.0)
 
     def _finish(self) -> None:
         verified = self.switch_off()
@@ -219,10 +222,8 @@ class Conductor:
         Raises:
             Refused: the device does not take the first set point.
         """
-        judged, _, _ = self.newest()
-        self.operating = guards.operating
         try:
-            self.power.apply(run.setpoint, judged.values["voltage"], guards.operating)
+            self.power.apply(run.setpoint, self._voltage(), guards.operating)
         except DeviceError as error:
             raise self._not_taken(error) from error
         self.carry(run, guards)

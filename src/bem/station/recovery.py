@@ -8,7 +8,7 @@ import logging
 from dataclasses import replace
 from datetime import timedelta
 
-from bem.domain.engine import Outcome
+from bem.domain.engine import Reading
 from bem.domain.happenings import Paused, Warned
 from bem.station.clock import StationClock
 from bem.station.conductor import Conductor, Suspension
@@ -81,9 +81,8 @@ class Recovery:
         """
         who = f"resumed by {by}" if by else "resumed by command"
         said = f"{who}: {note}" if note else who
-        self._go_on(run, f"{suspension.reason}; {said}", by_itself=False)
+        reading = self._go_on(run, f"{suspension.reason}; {said}", by_itself=False)
         if self._conductor.run is run and run.is_off:
-            reading = self._conductor.newest_reading(run)
             self._conductor.follow(run.resume(reading, by, note))
 
     def pause(self, run: Run, suspension: Suspension, by: str, note: str) -> None:
@@ -160,22 +159,23 @@ class Recovery:
         passed_us = progress.elapsed_us - progress.resumed_us
         return passed_us < AGAIN_S * self._conductor.pace.time_scale * 1e6
 
-    def _go_on(self, run: Run, reason: str, *, by_itself: bool) -> None:
-        """Make every check, then go on where the run was.
+    def _go_on(self, run: Run, reason: str, *, by_itself: bool) -> Reading:
+        """Make every check, then go on where the run was; get the reading with which it does.
 
         Raises:
             Refused: a check does not pass.
         """
         conductor = self._conductor
         guards = conductor.check(run.program, run.limits)
-        conductor.protect(guards)
+        # Before the device is written to, which may take longer than a reading stays fresh.
         reading = conductor.newest_reading(run)
+        conductor.protect(guards)
         conductor.carry(run, guards)
         if by_itself:
             run.resumed_us = reading.elapsed_us
-        outcome: Outcome = run.continue_after_gap(reading, reason)
-        conductor.follow(outcome)
+        conductor.follow(run.continue_after_gap(reading, reason))
         _LOGGER.info("experiment %s goes on after: %s", run.experiment, reason)
+        return reading
 
     def _wait(self, run: Run, suspension: Suspension, waits_for: str) -> None:
         self._conductor.suspension = replace(suspension, waits_for=waits_for)

@@ -271,3 +271,24 @@ def test_who_resumes_is_told_when_the_device_does_not_obey(
     assert "the run has failed" in reply.reason
     assert "holds 0 A" in reply.reason
     assert (bench.device.active, bench.state) == (OFF, "fault")
+
+
+def test_a_device_that_takes_long_to_hold_its_limits_may_resume_all_the_same(
+    bench: Bench, two_steps: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protect = bench.device.protect
+
+    def slowly(protection: Any) -> Any:  # noqa: ANN401 - of the driver
+        bench.clock.sleep(2.0)
+        return protect(protection)
+
+    monkeypatch.setattr(bench.device, "protect", slowly)
+    assert bench.start(two_steps, on_interruption="wait").ok
+    bench.turn(5)
+    bench.direct("pause")
+    bench.turn()
+    assert bench.direct("resume").ok
+    bench.turn(5)
+    bench.cut_power()
+    assert bench.direct("resume").ok
+    assert bench.activity == "running"
