@@ -14,6 +14,9 @@ class RunLimits:
 
     def judge(self, run: Run, values: Mapping[str, float], at_ns: int) -> tuple[str, ...]:
         """Judge a reading (channel name to value) of ``at_ns``; says which limits it breaks."""
+        of_step = () if run.step is None else run.step.limits
+        if not of_step and not self._watch.of_run:
+            return ()
         state, elapsed_us = run.state, run.elapsed_us(at_ns)
         in_step = state.moved.since(state.moved_before_step)
         progress = Progress(
@@ -23,6 +26,5 @@ class RunLimits:
             step_us=state.step_elapsed_us(elapsed_us),
             step_charge=in_step.charge_in - in_step.charge_out,
         )
-        of_step = () if run.step is None else run.step.limits
         self._watch, broken = self._watch.judge(values, progress, of_step)
         return tuple(str(one) for one in broken)

@@ -161,7 +161,8 @@ class Executor:
 
     def _acknowledge(self, order: AcknowledgeOrder) -> None:
         conductor = self._conductor
-        if conductor.run is not None:
+        run = conductor.run
+        if run is not None and conductor.suspension is None and not run.is_off:
             return
         if not conductor.switch_off():
             raise Refused(

@@ -22,7 +22,7 @@ from bem.station.power import PowerPath
 from bem.station.run import Pace, Run
 from bem.station.safeguards import Safeguards, safeguards
 from bem.station.supervisor import Cause, Judged, Supervisor, Trouble, stale_after_s
-from bem_drivers.base import OFF, DeviceError, PowerDevice, Ratings
+from bem_drivers.base import OFF, ConfigurationRefused, DeviceError, PowerDevice, Ratings
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -245,7 +245,9 @@ class Conductor:
     def _not_taken(self, error: DeviceError) -> Refused:
         if not self.switch_off():
             self.holds.latch_fault(f"the output could not be verified off after: {error}")
-        return Refused(f"the device does not take it: {error}")
+        # What the device refuses it will refuse again; an answer that did not come may.
+        passes = not isinstance(error, ConfigurationRefused)
+        return Refused(f"the device does not take it: {error}", retry=passes)
 
     # Ends
 

@@ -5,7 +5,6 @@ up what an interruption left (:mod:`.recovery`); and carries orders out (:mod:`.
 """
 
 from concurrent.futures import Future
-from dataclasses import replace
 from datetime import timedelta
 
 from bem.runtime.local import LocalReply, StationState
@@ -42,6 +41,9 @@ class ControlLoop:
         self._recovery = Recovery(self._conductor, journal, clock)
         self._executor = Executor(self._conductor, self._recovery, journal, clock)
         self._inbox = OrderInbox()
+        self._told: tuple[object, ...] = ()
+        """What others are told of besides readings; a change of it is a new revision."""
+        self._revision = 0
         self.snapshot = Snapshot()
 
     def recover(self) -> None:
@@ -132,23 +134,29 @@ class ControlLoop:
         state, reason = self._state(judged)
         known = judged if power.is_open else None
         warning = self._journal.warning
-        seen = Snapshot(
+        measured_at = None
+        if known is not None and known.at_ns is not None:
+            age = timedelta(microseconds=(self._clock.monotonic_ns() - known.at_ns) // 1000)
+            measured_at = self._clock.utc_now() - age
+        run, lock = self._run_view(), conductor.holds.lock
+        told = (state, reason, power.title, None if run is None else run.told, lock, warning)
+        if told != self._told:
+            self._told = told
+            self._revision += 1
+        self.snapshot = Snapshot(
             state=state,
             reason=reason,
             device=power.title,
             channels=power.channels,
             ratings=power.ratings,
             values={} if known is None else known.values,
-            measured_at=None,
+            measured_at=measured_at,
             output_on=None if known is None else known.output_on,
-            run=self._run_view(),
-            lock=conductor.holds.lock,
+            run=run,
+            lock=lock,
             warnings=(warning,) if warning else (),
+            revision=self._revision,
         )
-        if known is not None and known.at_ns is not None:
-            age = timedelta(microseconds=(self._clock.monotonic_ns() - known.at_ns) // 1000)
-            seen = replace(seen, measured_at=self._clock.utc_now() - age)
-        self.snapshot = seen.following(self.snapshot)
 
     def _run_view(self) -> RunView | None:
         run, suspension = self._conductor.run, self._conductor.suspension
@@ -170,7 +178,8 @@ class ControlLoop:
     def _state(self, judged: Judged | None) -> tuple[StationState, str]:
         conductor = self._conductor
         if conductor.run is not None:
-            return "running", ""
+            # One whose output is off for a person may have a fault that keeps it from going on.
+            return "running", conductor.holds.latch or ""
         if conductor.holds.latch is not None:
             return "fault", conductor.holds.latch
         if not conductor.power.is_open:

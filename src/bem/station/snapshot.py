@@ -1,7 +1,7 @@
 """What others may see of the control loop: replaced whole at every pass, rendered when asked."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -31,6 +31,11 @@ class RunView:
     activity: Activity = "running"
     waits_for: str = ""
 
+    @property
+    def told(self) -> tuple[object, ...]:
+        """What of it is told besides readings."""
+        return (self.experiment, self.activity, self.waits_for)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
@@ -49,18 +54,6 @@ class Snapshot:
     warnings: tuple[str, ...] = ()
     revision: int = 0
     """Changes with what :meth:`description` tells."""
-
-    def following(self, before: "Snapshot") -> "Snapshot":
-        """Get this as the one after ``before``, which tells whether there is anything new."""
-        changed = self.told != before.told
-        return replace(self, revision=before.revision + changed)
-
-    @property
-    def told(self) -> tuple[object, ...]:
-        """What the description tells, but for channels and ratings, which come with the device."""
-        run = self.run
-        told = None if run is None else (run.experiment, run.activity, run.waits_for)
-        return (self.state, self.reason, self.device, told, self.lock, self.warnings)
 
     def description(self) -> Description:
         """Get the answer to ``describe``."""

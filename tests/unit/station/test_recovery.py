@@ -302,3 +302,46 @@ def test_two_restarts_by_a_person_are_no_crashing_station(bench: Bench, cycles: 
         bench.cut_power(off_s=1.0)
         bench.turn(3)
         assert bench.activity == "running"
+
+
+def test_an_answer_of_the_device_that_did_not_come_is_asked_for_again(
+    bench: Bench, cycles: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.start(cycles, on_interruption="resume")
+    bench.turn(30)
+    protect, tries = bench.device.protect, []
+
+    def not_at_first(protection: Any) -> Any:  # noqa: ANN401 - of the driver
+        tries.append(protection)
+        if len(tries) < 3:
+            raise bench.lost
+        return protect(protection)
+
+    monkeypatch.setattr(bench.device, "protect", not_at_first)
+    bench.cut_power()
+    bench.turn(25)
+    assert len(tries) == 3
+    assert bench.activity == "running"
+
+
+def test_a_fault_that_keeps_a_run_from_going_on_can_be_acknowledged(
+    bench: Bench, cycles: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.start(cycles, on_interruption="wait")
+    bench.turn(30)
+    bench.cut_power()
+
+    def lost(_: object) -> None:
+        raise bench.lost
+
+    monkeypatch.setattr(bench.device, "protect", lost)
+    bench.device.safe_error = bench.lost
+    assert not bench.direct("resume").ok
+    monkeypatch.undo()
+    bench.device.safe_error = None
+    bench.turn(30)
+    assert "could not be verified off" in bench.loop.snapshot.description().reason
+    assert "acknowledged" in bench.direct("resume").reason
+    assert bench.order("acknowledge", by="ana").ok
+    assert bench.direct("resume").ok
+    assert bench.activity == "running"
