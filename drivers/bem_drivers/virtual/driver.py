@@ -37,7 +37,14 @@ class VirtualSettings(BaseModel):
     power_max: float = Field(default=400.0, gt=0, description="highest power (W), both ways")
     voltage_noise: float = Field(default=0.0, ge=0, description="standard deviation (V)")
     current_noise: float = Field(default=0.0, ge=0, description="standard deviation (A)")
+    meter: bool = Field(default=False, description="measure voltage and current a second time")
     seed: int = 0
+
+
+_METER = (
+    Channel("meter_voltage", "V", "Meter voltage"),
+    Channel("meter_current", "A", "Meter current"),
+)
 
 
 class VirtualDevice(PowerDevice):
@@ -63,6 +70,8 @@ class VirtualDevice(PowerDevice):
             power_min=-settings.power_max,
             power_max=settings.power_max,
         )
+        if settings.meter:
+            self.channels = (*self.channels, *_METER)
         self._settings = settings
         self._clock = clock
         self._battery = BatteryModel(settings.battery)
@@ -102,6 +111,11 @@ class VirtualDevice(PowerDevice):
             + self._random.gauss(0.0, 1.0) * self._settings.current_noise,
             "temperature_body": self._battery.temperature,
         }
+        if self._settings.meter:
+            measured |= {
+                "meter_voltage": self._battery.voltage,
+                "meter_current": self._battery.current,
+            }
         return Reading(
             values={name: Measured(value, now) for name, value in measured.items()},
             active=self._active,

@@ -22,6 +22,12 @@ _EXTRAS = {
     "station": "drivers",
     "drivers": "drivers",
     "stations": "node",
+    "stop-station": "drivers",
+    "stop-all": "drivers",
+    "pause": "node",
+    "resume": "node",
+    "lock": "node",
+    "unlock": "node",
     "enable-stations": "node",
     "node": "node",
     "manager": "server",
@@ -103,6 +109,7 @@ def _parser() -> argparse.ArgumentParser:
     drivers.add_argument("--json", action="store_true", help="with the settings that they take")
     stations = add("stations", _stations, "say how each station of this node is")
     stations.add_argument("--json", action="store_true", help="as a list for programs")
+    _add_orders(add)
     enable = add(
         "enable-stations",
         _enable_stations,
@@ -148,6 +155,27 @@ def _parser() -> argparse.ArgumentParser:
 
 
 _P: TypeAlias = argparse.ArgumentParser
+
+
+def _add_orders(add: Callable[[str, Action, str], argparse.ArgumentParser]) -> None:
+    """Orders to the stations of this node, which need no server."""
+    stop_all = add(
+        "stop-all",
+        _stop_all,
+        "stop all stations of this node at once; ends with 0 only if all outputs are verified off",
+    )
+    stop_all.add_argument("--note", default="", metavar="TEXT", help="why")
+    for name, order, text in (
+        ("stop-station", "stop", "stop a station; ends with 0 only if its output is verified off"),
+        ("pause", "pause", "switch a station off, to go on later at the same point"),
+        ("resume", "resume", "let a station go on, after the checks of a start"),
+        ("lock", "lock", "let nothing start at a station while hands are in"),
+        ("unlock", "unlock", "let a station start things again"),
+    ):
+        command = add(name, _order, text)
+        command.add_argument("id", help="the station's id")
+        command.add_argument("--note", default="", metavar="TEXT", help="why")
+        command.set_defaults(order=order)
 
 
 def _add_demo(commands: "argparse._SubParsersAction[_P]") -> None:
@@ -199,6 +227,18 @@ def _stations(settings: Settings, arguments: argparse.Namespace) -> int:
     from bem.cli.stations import list_stations
 
     return list_stations(settings, as_json=arguments.json)
+
+
+def _order(settings: Settings, arguments: argparse.Namespace) -> int:
+    from bem.cli.control import order
+
+    return order(settings, arguments.id, arguments.order, arguments.note)
+
+
+def _stop_all(settings: Settings, arguments: argparse.Namespace) -> int:
+    from bem.cli.control import stop_all
+
+    return stop_all(settings, arguments.note)
 
 
 def _enable_stations(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -18,7 +18,15 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bem.runtime.local import Description, Live, LocalRequest, StationClient, StationUnreachable
+from bem.runtime.local import (
+    Activity,
+    Description,
+    Live,
+    LocalRequest,
+    LockDescription,
+    StationClient,
+    StationUnreachable,
+)
 from bem.runtime.settings import Settings, is_station_id
 
 TIMEOUT_S = 3.0
@@ -218,11 +226,25 @@ class StationLine(BaseModel):
     experiment: UUID | None = None
     output_on: bool | None = None
     reason: str = ""
+    activity: Activity | None = None
+    waits_for: str = ""
+    lock: LockDescription | None = None
+    warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         output = {True: "on", False: "off", None: "unknown"}[self.output_on]
         experiment = "" if self.experiment is None else str(self.experiment)
-        return f"{self.id:<20} {self.state:<8} {output:<8} {experiment:<36} {self.reason}".rstrip()
+        doing = self.activity or "-"
+        row = f"{self.id:<20} {self.state:<8} {doing:<8} {output:<8} {experiment:<36} {self._why}"
+        return row.rstrip()
+
+    @property
+    def _why(self) -> str:
+        """All that a person should know of it."""
+        lock = self.lock
+        locked = "" if lock is None else f"locked by {lock.by} since {lock.at}: {lock.note}"
+        waits = f"waits: {self.waits_for}" if self.waits_for else ""
+        return "; ".join(part for part in (self.reason, waits, locked, *self.warnings) if part)
 
 
 def list_stations(settings: Settings, *, as_json: bool) -> int:
@@ -242,7 +264,7 @@ def list_stations(settings: Settings, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps([line.model_dump(mode="json") for line in lines]) + "\n")
     else:
-        head = f"{'station':<20} {'state':<8} {'output':<8} {'experiment':<36} reason"
+        head = f"{'station':<20} {'state':<8} {'doing':<8} {'output':<8} {'experiment':<36} reason"
         sys.stdout.write("\n".join([head, *map(str, lines)]) + "\n")
     return 0 if all(line.answers for line in lines) else 1
 
@@ -264,6 +286,10 @@ def ask(station: str, socket: Path) -> StationLine:
         experiment=description.experiment,
         output_on=live.output_on,
         reason=description.reason,
+        activity=description.activity,
+        waits_for=description.waits_for,
+        lock=description.lock,
+        warnings=description.warnings,
     )
 
 

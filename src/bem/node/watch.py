@@ -25,13 +25,14 @@ _LOGGER = logging.getLogger(__name__)
 TIMEOUT_S = 2.0
 """A station that takes longer to say how it is does not answer."""
 _REASON = 1000
+_WAITS_FOR = 500
 
 
 class StationWatch:
     """The newest state of one station, asked every ``live_s``, described every ``heartbeat_s``.
 
-    ``on_change`` is called from the watch's thread when the state, its reason or the running
-    experiment has changed.
+    ``on_change`` is called from the watch's thread when the manager must know of something: the
+    state, the running experiment, what that does or waits for, a lock, a warning.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class StationWatch:
         self._stopping = threading.Event()
         self._forgettable: dict[UUID, tuple[int, int]] = {}
         self._described_at: float | None = None
+        self._revision = 0
         self._report = self._as_down("not yet asked")
         self._live = StationLive(id=definition.id, state="down")
         self.asked = threading.Event()
@@ -101,8 +103,9 @@ class StationWatch:
             live = Live.model_validate(self._client.read(LocalRequest(request="live")))
             if self._needs_description(live):
                 self._describe()
+                self._revision = live.revision
             self._pass_watermarks()
-            state = StationLive(id=self.definition.id, **live.model_dump())
+            state = StationLive(id=self.definition.id, **live.model_dump(exclude={"revision"}))
         except (StationUnreachable, ValidationError) as error:
             self._described_at = None
             reason = str(error)[:_REASON]
@@ -118,12 +121,13 @@ class StationWatch:
         return (
             self._described_at is None
             or self._clock() - self._described_at >= self._heartbeat_s
+            or live.revision != self._revision
             or (live.state, live.experiment) != (report.state, report.experiment)
         )
 
     def _describe(self) -> None:
         body = Description.model_validate(self._client.read(LocalRequest(request="describe")))
-        known = body.model_dump(exclude={"channels", "reason", "device"})
+        known = body.model_dump(exclude={"channels", "reason", "device", "waits_for"})
         report = StationReport(
             id=self.definition.id,
             name=self.definition.name,
@@ -131,6 +135,7 @@ class StationWatch:
             time_scale=self.definition.time_scale,
             reason=body.reason[:_REASON],
             device=body.device[:200],
+            waits_for=body.waits_for[:_WAITS_FOR],
             channels=tuple(
                 StationChannel(name=channel.name, unit=channel.unit, title=channel.title)
                 for channel in body.channels
@@ -168,9 +173,18 @@ class StationWatch:
             before, self._report = self._report, report
             if live is not None:
                 self._live = live
-        if (before.state, before.reason, before.experiment) != (
-            report.state,
-            report.reason,
-            report.experiment,
-        ):
+        if _told(before) != _told(report):
             self._on_change()
+
+
+def _told(report: StationReport) -> tuple[object, ...]:
+    """Get what the manager must know at once when it changes."""
+    return (
+        report.state,
+        report.reason,
+        report.experiment,
+        report.activity,
+        report.waits_for,
+        report.lock,
+        report.warnings,
+    )

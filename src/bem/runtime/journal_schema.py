@@ -5,7 +5,7 @@ are experiments; ``sample`` and ``event`` rows carry ``seq`` 0, 1, 2, … per ru
 text with microseconds (RFC 3339).
 """
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS run (
@@ -17,7 +17,10 @@ CREATE TABLE IF NOT EXISTS run (
     ended_at    TEXT,
     outcome     TEXT,
     acked_samples INTEGER NOT NULL DEFAULT 0,
-    acked_events  INTEGER NOT NULL DEFAULT 0
+    acked_events  INTEGER NOT NULL DEFAULT 0,
+    battery         TEXT NOT NULL DEFAULT '',
+    limits          TEXT NOT NULL DEFAULT '[]',
+    on_interruption TEXT NOT NULL DEFAULT 'end'
 ) STRICT;
 CREATE TABLE IF NOT EXISTS sample (
     experiment TEXT NOT NULL,
@@ -56,9 +59,38 @@ CREATE TABLE IF NOT EXISTS latch (
     reason TEXT NOT NULL,
     at     TEXT NOT NULL
 ) STRICT;
+CREATE TABLE IF NOT EXISTS lock (
+    only   INTEGER PRIMARY KEY CHECK (only = 1),
+    holder TEXT NOT NULL,
+    note   TEXT NOT NULL,
+    at     TEXT NOT NULL
+) STRICT;
+CREATE TABLE IF NOT EXISTS progress (
+    experiment TEXT PRIMARY KEY,
+    state      TEXT NOT NULL,
+    elapsed_us INTEGER NOT NULL,
+    at         TEXT NOT NULL,
+    resumed_us INTEGER,
+    stopped    TEXT NOT NULL,
+    waits_for  TEXT NOT NULL
+) STRICT;
 """
 """``run.channels``: JSON list of {name, unit, title} in the order of the JSON array in ``extra``.
-``acked_*``: the server holds every row below. ``latch``: a fault that waits for a person."""
+``acked_*``: the server holds every row below. ``limits``: JSON list of the experiment's own limits.
+``latch``: a fault that waits for a person. ``lock``: who keeps anything from starting.
+``progress``: of each run that has not ended, the engine's state as of its newest reading, written
+together with the samples and events that belong to it; ``resumed_us``: when it last went on by
+itself after an interruption; ``stopped``: why its station ended in order, empty after a crash;
+``waits_for``: what a person is to do before it goes on."""
+
+MIGRATIONS: dict[int, tuple[str, ...]] = {
+    1: (
+        "ALTER TABLE run ADD COLUMN battery TEXT NOT NULL DEFAULT ''",
+        "ALTER TABLE run ADD COLUMN limits TEXT NOT NULL DEFAULT '[]'",
+        "ALTER TABLE run ADD COLUMN on_interruption TEXT NOT NULL DEFAULT 'end'",
+    ),
+}
+"""What brings a journal of a version to the next; new tables come from :data:`SCHEMA`."""
 
 SAMPLE_COLUMNS = (
     "elapsed_us",

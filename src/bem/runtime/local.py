@@ -100,7 +100,10 @@ class Description(BaseModel):
 
 
 class Live(BaseModel):
-    """Body of the reply to ``live``: as the message ``StationLive``, from the station's side."""
+    """Body of the reply to ``live``: as the message ``StationLive``, from the station's side.
+
+    ``revision`` changes with what ``describe`` tells.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -115,6 +118,7 @@ class Live(BaseModel):
     step_elapsed_us: int | None = None
     cycle: int | None = None
     activity: Activity | None = None
+    revision: int = 0
 
 
 class StationUnreachable(Exception):

@@ -12,7 +12,8 @@ from typing import Protocol
 from uuid import UUID
 
 from bem.runtime.local import LocalReply, LocalRequest
-from bem.station.journal import Journal, JournalError
+from bem.station.journal import Journal
+from bem.station.journal_file import JournalError
 from bem.station.orders import Order, Refused, StopOrder, parse_order
 
 RECEIPT_TIMEOUT_S = 4.0

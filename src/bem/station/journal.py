@@ -12,38 +12,36 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 from uuid import UUID
 
+from bem.domain.engine import EngineState
 from bem.domain.happenings import Happening, RunEnded, RunOutcome, sentence, severity
-from bem.runtime.journal_schema import SCHEMA, SCHEMA_VERSION
-from bem.runtime.local import LocalReply
+from bem.runtime.local import LocalReply, LockDescription
 from bem.runtime.log import Condition
 from bem.station.clock import StationClock, instant_text
+from bem.station.disk import DiskWatch, Space, space_of
+from bem.station.journal_file import JournalError, JournalFile, OpenRun, StoredCommand, read_lock
+from bem.station.pruning import prune
 
 COMMIT_EVERY_S = 1.0
 OLDEST_UNCOMMITTED_S = 5.0
 """The loop stops a run when something waits longer than this (s) for its commit."""
-BUSY_TIMEOUT_S = 4.0
-"""Longest wait (s) for another writer of the file, of which there should be none."""
 PRUNE_EVERY_S = 60.0
-KEEP_COMMANDS = timedelta(days=7)
-"""Commands are kept at least this long, however soon samples may go: it is their memory that keeps
-an id from being executed twice, and none is repeated that late."""
-PRUNE_ROWS = 2000
-"""Rows deleted in one transaction, so that pruning never keeps samples waiting for long."""
 _LONGEST_MESSAGE = 1000
 
 Value = str | int | float | None
 
 _START_RUN = (
-    "INSERT INTO run (experiment, name, program, channels, started_at) VALUES (?, ?, ?, ?, ?)"
+    "INSERT INTO run (experiment, name, program, channels, started_at, battery, limits, "
+    "on_interruption) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
 )
 _END_RUN = "UPDATE run SET ended_at = ?, outcome = ? WHERE experiment = ?"
 _ADD_SAMPLE = "INSERT INTO sample VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -61,18 +59,13 @@ _FORGET = (
     "UPDATE run SET acked_samples = MAX(acked_samples, ?), acked_events = MAX(acked_events, ?) "
     "WHERE experiment = ?"
 )
-_PRUNE = {
-    table: f"DELETE FROM {table} WHERE experiment = ? AND seq IN (SELECT seq FROM {table} "  # noqa: S608 - the names below, never a value
-    "WHERE experiment = ? AND seq < ? ORDER BY seq LIMIT ?)"
-    for table in ("sample", "event")
-}
-_PRUNE_COMMANDS = (
-    "DELETE FROM command WHERE id IN (SELECT id FROM command WHERE received_at < ? LIMIT ?)"
+_LOCK = (
+    "INSERT INTO lock (only, holder, note, at) VALUES (1, ?, ?, ?) ON CONFLICT (only) DO UPDATE "
+    "SET holder = excluded.holder, note = excluded.note, at = excluded.at"
 )
-
-
-class JournalError(Exception):
-    """The journal cannot be used. The message names the file and the remedy."""
+_UNLOCK = "DELETE FROM lock"
+_SAVE_PROGRESS = "INSERT OR REPLACE INTO progress VALUES (?, ?, ?, ?, ?, ?, ?)"
+_DROP_PROGRESS = "DELETE FROM progress WHERE experiment = ?"
 
 
 class SampleRow(NamedTuple):
@@ -94,10 +87,28 @@ class SampleRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class StoredCommand:
-    """A command that was received before; ``reply`` is ``None`` if it was never answered."""
+class Progress:
+    """Where a run is as of its newest reading; see the table ``progress``."""
 
-    reply: LocalReply | None
+    experiment: UUID
+    state: EngineState
+    elapsed_us: int
+    at: datetime
+    resumed_us: int | None = None
+    stopped: str = ""
+    waits_for: str = ""
+
+    def row(self) -> tuple[Value, ...]:
+        """Get it as the journal keeps it."""
+        return (
+            str(self.experiment),
+            self.state.to_json(),
+            self.elapsed_us,
+            instant_text(self.at),
+            self.resumed_us,
+            self.stopped,
+            self.waits_for,
+        )
 
 
 class _Change(NamedTuple):
@@ -118,8 +129,16 @@ class Journal:
         JournalError: on entering, if the file cannot be opened or is of another version.
     """
 
-    def __init__(self, path: Path, keep_days: float, clock: StationClock) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keep_days: float,
+        clock: StationClock,
+        ask_space: Callable[[Path], Space] = space_of,
+    ) -> None:
         self._path = path
+        self._file = JournalFile(path)
+        self._disk = DiskWatch(path.parent, ask_space)
         self._keep = timedelta(days=keep_days)
         self._clock = clock
         self._queue: deque[_Change] = deque()
@@ -134,12 +153,17 @@ class Journal:
         self._prune_at_ns = time.monotonic_ns()
         self._experiments: set[str] = set()
         self._latch: str | None = None
+        self._lock: LockDescription | None = None
+        self._progress: Progress | None = None
+        """Newest progress that is not on the disk: only the newest of a transaction matters."""
 
     def __enter__(self) -> "Journal":
         try:
-            self._database = self._connect()
-            self._experiments = {row[0] for row in self._database.execute("SELECT * FROM run")}
+            self._database = self._file.connect()
+            known = self._database.execute("SELECT experiment FROM run")
+            self._experiments = {row[0] for row in known}
             latched = self._database.execute("SELECT reason FROM latch").fetchone()
+            self._lock = read_lock(self._database)
         except (sqlite3.Error, OSError) as error:
             raise JournalError(
                 f"cannot open the journal {self._path}: {error}; "
@@ -166,6 +190,16 @@ class Journal:
         """The reason of the fault that was latched when the journal was opened, if any."""
         return self._latch
 
+    @property
+    def lock(self) -> LockDescription | None:
+        """Who had locked the station when the journal was opened, if anybody."""
+        return self._lock
+
+    @property
+    def warning(self) -> str:
+        """What a person should see to while all goes on; empty while there is nothing."""
+        return self._disk.warning
+
     def has_run(self, experiment: UUID) -> bool:
         """Whether this experiment has begun here before."""
         return str(experiment) in self._experiments
@@ -175,6 +209,8 @@ class Journal:
         with self._changed:
             if self._failure is not None:
                 return f"cannot record: {self._failure}"
+            if self._disk.trouble:
+                return f"cannot record: {self._disk.trouble}"
             if not self._queue:
                 return None
             age_s = (time.monotonic_ns() - self._queue[0].queued_ns) / 1e9
@@ -182,13 +218,36 @@ class Journal:
             return f"cannot record: nothing was written to the journal for {age_s:.1f} s"
         return None
 
+    def together(self) -> AbstractContextManager[object]:
+        """What is appended while this is entered is committed in one transaction, or not at all."""
+        return self._changed
+
     def start_run(
-        self, experiment: UUID, name: str, program: str, channels: Sequence[Mapping[str, str]]
+        self,
+        experiment: UUID,
+        name: str,
+        program: str,
+        channels: Sequence[Mapping[str, str]],
+        *,
+        battery: str = "",
+        limits: str = "[]",
+        on_interruption: str = "end",
     ) -> None:
-        """Begin a run; ``program`` is JSON."""
+        """Begin a run; ``program`` and ``limits`` are JSON."""
         self._experiments.add(str(experiment))
         now = instant_text(self._clock.utc_now())
-        self._put(_START_RUN, (str(experiment), name, program, json.dumps(channels), now))
+        wires = json.dumps(channels)
+        self._put(
+            _START_RUN,
+            (str(experiment), name, program, wires, now, battery, limits, on_interruption),
+        )
+
+    def save_progress(self, progress: Progress) -> None:
+        """Keep where a run is; on the disk with the next commit, at the latest in a second."""
+        with self._changed:
+            if self._progress is None:
+                self._queued += 1
+            self._progress = progress
 
     def add_sample(self, row: SampleRow) -> None:
         """Append a sample."""
@@ -214,6 +273,7 @@ class Journal:
     def end_run(self, experiment: UUID, outcome: RunOutcome) -> None:
         """Note how a run ended."""
         now = instant_text(self._clock.utc_now())
+        self._put(_DROP_PROGRESS, (str(experiment),))
         self._put(_END_RUN, (now, outcome, str(experiment)), urgent=True)
 
     def set_latch(self, reason: str) -> None:
@@ -223,6 +283,14 @@ class Journal:
     def clear_latch(self) -> None:
         """Drop the latched fault."""
         self._put(_UNLATCH, (), urgent=True)
+
+    def set_lock(self, lock: LockDescription) -> None:
+        """Keep a person's lock until it is taken away."""
+        self._put(_LOCK, (lock.by, lock.note, lock.at), urgent=True)
+
+    def clear_lock(self) -> None:
+        """Take the lock away."""
+        self._put(_UNLOCK, (), urgent=True)
 
     def receive(self, command: UUID) -> None:
         """Note that a command has come, before anything is done about it."""
@@ -252,51 +320,24 @@ class Journal:
         Raises:
             JournalError: the file cannot be read.
         """
-        try:
-            database = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
-            try:
-                row = database.execute(
-                    "SELECT reply FROM command WHERE id = ?", (str(command),)
-                ).fetchone()
-            finally:
-                database.close()
-        except sqlite3.Error as error:
-            raise JournalError(f"cannot read the journal {self._path}: {error}") from error
-        if row is None:
-            return None
-        return StoredCommand(None if row[0] is None else LocalReply.model_validate_json(row[0]))
+        return self._file.find_command(command)
 
-    def close_interrupted_runs(self, reason: str, output_off_verified: bool) -> list[str]:
-        """End every run that has no outcome, as after a crash or a power cut; returns their ids.
+    def open_runs(self) -> list[OpenRun]:
+        """List the runs that have no outcome, as after a crash or a power cut.
 
         Raises:
             JournalError: the file cannot be read.
         """
-        try:
-            database = sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
-            try:
-                open_runs = database.execute(
-                    "SELECT experiment,"
-                    " (SELECT MAX(seq) FROM event e WHERE e.experiment = run.experiment),"
-                    " acked_events,"
-                    " (SELECT MAX(elapsed_us) FROM event e WHERE e.experiment = run.experiment),"
-                    " (SELECT elapsed_us FROM sample s WHERE s.experiment = run.experiment"
-                    "  ORDER BY seq DESC LIMIT 1)"
-                    " FROM run WHERE outcome IS NULL"
-                ).fetchall()
-            finally:
-                database.close()
-        except sqlite3.Error as error:
-            raise JournalError(f"cannot read the journal {self._path}: {error}") from error
+        return self._file.open_runs()
+
+    def close_run(self, run: OpenRun, reason: str, output_off_verified: bool) -> None:
+        """End a run that was left open as interrupted."""
         ended = RunEnded(
             outcome="interrupted", reason=reason, output_off_verified=output_off_verified
         )
-        for experiment, last_event, acked, event_us, sample_us in open_runs:
-            seq = max(acked, 0 if last_event is None else last_event + 1)
-            elapsed_us = max(event_us or 0, sample_us or 0)
-            self.add_event(UUID(experiment), seq, elapsed_us, ended)
-            self.end_run(UUID(experiment), "interrupted")
-        return [str(row[0]) for row in open_runs]
+        with self.together():
+            self.add_event(run.experiment, run.next_event, run.elapsed_us, ended)
+            self.end_run(run.experiment, "interrupted")
 
     def _put(self, statement: str, values: Sequence[Value], urgent: bool = False) -> None:
         with self._changed:
@@ -306,31 +347,6 @@ class Journal:
                 self._urgent = True
                 self._changed.notify_all()
 
-    def _connect(self) -> sqlite3.Connection:
-        self._path.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-        database = sqlite3.connect(
-            self._path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-        )
-        try:
-            self._prepare(database)
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        version = int(database.execute("PRAGMA user_version").fetchone()[0])
-        if version not in (0, SCHEMA_VERSION):
-            raise JournalError(
-                f"the journal {self._path} has version {version}, this program knows "
-                f"{SCHEMA_VERSION}; install the release that wrote it"
-            )
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        database.execute(f"PRAGMA journal_size_limit = {64 * 1024 * 1024}")
-        database.executescript(SCHEMA)
-        database.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-
     def _write(self) -> None:
         """Commit until closed. Runs in the writer's thread."""
         while True:
@@ -339,10 +355,11 @@ class Journal:
                 self._changed.wait_for(lambda: self._urgent or self._closing, wait_s)
                 self._urgent = False
                 closing = self._closing
-                batch = list(self._queue)
-            failure = self._commit(batch) if batch else None
+                batch, progress = list(self._queue), self._progress
+            failure = self._commit(batch, progress)
             if failure is None and not closing:
                 failure = self._prune_now_and_then()
+            self._disk.look_now_and_then()
             with self._changed:
                 self._failure = failure
             if failure is None:
@@ -359,10 +376,15 @@ class Journal:
         with self._changed:
             self._changed.wait_for(lambda: self._closing, COMMIT_EVERY_S)
 
-    def _commit(self, batch: list[_Change]) -> str | None:
+    def _commit(self, batch: list[_Change], progress: Progress | None) -> str | None:
         """Write rows in one transaction; the error in words if they could not be."""
+        if not batch and progress is None:
+            return None
         try:
             self._database.execute("BEGIN IMMEDIATE")
+            if progress is not None:
+                # First, since the end of its run, which drops it, may be among the rows.
+                self._database.execute(_SAVE_PROGRESS, progress.row())
             for statement, changes in groupby(batch, key=lambda change: change.statement):
                 self._database.executemany(statement, [change.values for change in changes])
             self._database.execute("COMMIT")
@@ -373,6 +395,9 @@ class Journal:
             for _ in batch:
                 self._queue.popleft()
             self._committed += len(batch)
+            if self._progress is progress and progress is not None:
+                self._progress = None
+                self._committed += 1
             self._changed.notify_all()
         return None
 
@@ -389,27 +414,9 @@ class Journal:
         if now_ns < self._prune_at_ns:
             return None
         try:
-            more = self._prune()
+            more = prune(self._database, self._clock.utc_now(), self._keep)
         except (sqlite3.Error, OSError) as error:
             self._roll_back()
             return str(error)
         self._prune_at_ns = now_ns + (0 if more else round(PRUNE_EVERY_S * 1e9))
         return None
-
-    def _prune(self) -> bool:
-        """Delete one chunk; whether there may be more."""
-        now = self._clock.utc_now()
-        before = instant_text(now - self._keep)
-        runs = self._database.execute(
-            "SELECT experiment, acked_samples, acked_events FROM run WHERE ended_at < ?", (before,)
-        ).fetchall()
-        for experiment, samples, events in runs:
-            for table, bound in (("sample", samples), ("event", events)):
-                deleted = self._database.execute(
-                    _PRUNE[table], (experiment, experiment, bound, PRUNE_ROWS)
-                ).rowcount
-                if deleted > 0:
-                    return True
-        received_before = instant_text(now - max(self._keep, KEEP_COMMANDS))
-        self._database.execute(_PRUNE_COMMANDS, (received_before, PRUNE_ROWS))
-        return False

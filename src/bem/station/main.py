@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, nullcontext
 from math import inf
 from pathlib import Path
 from types import FrameType
+from typing import Literal
 
 from pydantic import ValidationError
 
@@ -19,7 +20,8 @@ from bem.runtime.notify import Notifier
 from bem.runtime.settings import Settings, SettingsError, StationDefinition, load_station
 from bem.station.clock import StationClock, SystemStationClock
 from bem.station.desk import CommandDesk
-from bem.station.journal import Journal, JournalError
+from bem.station.journal import Journal
+from bem.station.journal_file import JournalError
 from bem.station.lock import DeviceLock, StationBusy, StationLock
 from bem.station.loop import ControlLoop
 from bem.station.orders import Order
@@ -86,17 +88,26 @@ def make_safe(settings: Settings, station_id: str) -> int:
     ):
         _LOGGER.info("station %s has no definition any more, and switched off itself", station_id)
         return 0
+    return 1 if switch_off(settings, station_id) == "unverified" else 0
+
+
+def switch_off(settings: Settings, station_id: str) -> Literal["off", "busy", "unverified"]:
+    """Switch the output of a station off when no process has it.
+
+    ``off``: verified. ``busy``: another process runs the station or drives its device, which then
+    is in charge of it. ``unverified``: the log says why.
+    """
     try:
         definition = load_station(settings.station_file(station_id))
         device = power_device(definition, SystemStationClock())
         with StationLock(settings.station_folder(station_id)), _device_lock(settings, definition):
-            return 0 if _switch_off(device, station_id) else 1
+            return "off" if _switch_off(device, station_id) else "unverified"
     except StationBusy as busy:
         _LOGGER.info("%s", busy)
-        return 0
+        return "busy"
     except (SettingsError, StationUnusable, OSError) as error:
         _LOGGER.error("cannot make station %s safe: %s", station_id, error)  # noqa: TRY400 - as above
-        return 1
+        return "unverified"
 
 
 def _switch_off(device: PowerDevice, station_id: str) -> bool:

@@ -24,6 +24,11 @@ _LOGGER = logging.getLogger(__name__)
 RETRY_FIRST_S = 1.0
 RETRY_LONGEST_S = 10.0
 
+RESISTANCE_STEP_SHARE = 0.001
+RESISTANCE_STEP_A = 0.001
+"""At constant resistance the current follows the voltage in steps of 0.1 % or 1 mA, whichever is
+more: smaller ones are noise, and each costs the bus a command."""
+
 _MODES = {
     StepMode.REST: Mode.OFF,
     StepMode.CC: Mode.CC,
@@ -32,10 +37,26 @@ _MODES = {
 }
 
 
-def command_of(setpoint: Setpoint) -> Command:
-    """Translate a set point of a program for the driver; a rest switches the output off."""
+def command_of(setpoint: Setpoint, voltage: float, operating: Limits) -> Command:
+    """Translate a set point of a program for the driver; a rest switches the output off.
+
+    ``voltage`` (V) is the newest reading, from which a resistance makes a current, never more than
+    ``operating`` allows.
+    """
+    if setpoint.mode is StepMode.CR:
+        return Command(Mode.CC, _through(setpoint.value, voltage, operating))
     mode = _MODES[setpoint.mode]
     return OFF if mode is Mode.OFF else Command(mode, setpoint.value)
+
+
+def _through(ohm: float, voltage: float, operating: Limits) -> float:
+    """Get the discharge current (A, zero or negative) through a resistance."""
+    wanted = -max(voltage, 0.0) / ohm
+    if operating.current_min is not None:
+        wanted = max(wanted, operating.current_min)
+    if operating.power_min is not None and voltage > 0:
+        wanted = max(wanted, operating.power_min / voltage)
+    return min(wanted, 0.0)
 
 
 def limits_of(ratings: Ratings) -> Limits:
@@ -67,6 +88,8 @@ class PowerPath:
         self.is_open = False
         self.lost_reason = "the device was not found yet"
         self.commanded = OFF
+        self._held: Setpoint | None = None
+        """The set point of the program that ``commanded`` carries out."""
         self.title = ""
         self.channels: tuple[Channel, ...] = ()
         self.ratings: Ratings | None = None
@@ -89,6 +112,7 @@ class PowerPath:
         self.channels = self._device.channels
         self.ratings = self._device.ratings
         self.commanded = OFF
+        self._held = None
         self.is_open = True
         self._opened_ns = self._clock.monotonic_ns()
         self._absent.end()
@@ -105,6 +129,7 @@ class PowerPath:
         self.lost_reason = reason
         self.is_open = False
         self.commanded = OFF
+        self._held = None
         self._device.close()
         now_ns = self._clock.monotonic_ns()
         if now_ns - self._opened_ns > RETRY_LONGEST_S * 1e9:
@@ -152,18 +177,23 @@ class PowerPath:
         except DeviceError as error:
             _LOGGER.warning("the device keeps the limits of the last run: %s", error)
 
-    def apply(self, setpoint: Setpoint) -> bool:
-        """Hold a set point; whether the device had to be asked because that changes anything.
+    def apply(self, setpoint: Setpoint, voltage: float, operating: Limits) -> bool:
+        """Hold a set point; whether it is another than before: older readings are not of it then.
+
+        ``voltage`` and ``operating`` as for :func:`command_of`.
 
         Raises:
             DeviceError: it does not obey.
         """
-        command = command_of(setpoint)
-        if command == self.commanded:
+        command = command_of(setpoint, voltage, operating)
+        again = setpoint == self._held
+        if command == self.commanded or (again and _is_trifle(self.commanded, command)):
+            self._held = setpoint
             return False
         self._device.apply(command)
         self.commanded = command
-        return True
+        self._held = setpoint
+        return not again
 
     def make_safe(self) -> bool:
         """Switch off; whether the device confirmed it. One that does not is let go of.
@@ -173,6 +203,7 @@ class PowerPath:
         if not self.is_open:
             return False
         self.commanded = OFF
+        self._held = None
         try:
             self._device.make_safe()
         except Exception as error:
@@ -191,6 +222,12 @@ class PowerPath:
         """Let go of the device for good."""
         self.is_open = False
         self._device.close()
+
+
+def _is_trifle(before: Command, now: Command) -> bool:
+    """Whether a change within constant resistance is too small to be worth a command."""
+    step = max(RESISTANCE_STEP_A, RESISTANCE_STEP_SHARE * abs(before.setpoint))
+    return before.mode is now.mode and abs(now.setpoint - before.setpoint) < step
 
 
 def _title(identity: Identity) -> str:

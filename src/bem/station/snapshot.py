@@ -6,7 +6,14 @@ from datetime import datetime
 from uuid import UUID
 
 from bem.domain.program import StepOp
-from bem.runtime.local import ChannelDescription, Description, Live, StationState
+from bem.runtime.local import (
+    Activity,
+    ChannelDescription,
+    Description,
+    Live,
+    LockDescription,
+    StationState,
+)
 from bem.station.clock import instant_text
 from bem.station.run import further_channels
 from bem_drivers.base import Channel, Ratings
@@ -21,6 +28,13 @@ class RunView:
     step: StepOp | None
     step_elapsed_us: int
     cycle: int
+    activity: Activity = "running"
+    waits_for: str = ""
+
+    @property
+    def told(self) -> tuple[object, ...]:
+        """What of it is told besides readings."""
+        return (self.experiment, self.activity, self.waits_for)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +50,10 @@ class Snapshot:
     measured_at: datetime | None = None
     output_on: bool | None = None
     run: RunView | None = None
+    lock: LockDescription | None = None
+    warnings: tuple[str, ...] = ()
+    revision: int = 0
+    """Changes with what :meth:`description` tells."""
 
     def description(self) -> Description:
         """Get the answer to ``describe``."""
@@ -61,6 +79,10 @@ class Snapshot:
                 ChannelDescription(name=one.name, unit=one.unit, title=one.title)
                 for one in further_channels(self.channels)
             ),
+            activity=None if self.run is None else self.run.activity,
+            waits_for="" if self.run is None else self.run.waits_for,
+            lock=self.lock,
+            warnings=self.warnings,
             **rated,
         )
 
@@ -79,4 +101,6 @@ class Snapshot:
             step_title=None if step is None else step.title,
             step_elapsed_us=None if run is None else run.step_elapsed_us,
             cycle=None if run is None else run.cycle,
+            activity=None if run is None else run.activity,
+            revision=self.revision,
         )

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from bem.domain.limits import Limits, violations
-from bem_drivers.base import Command, Mode, Reading
+from bem.station.plausible import FrozenWatch, MeterWatch, impossible
+from bem_drivers.base import OFF, Command, Mode, Ratings, Reading
 
 STALE_PERIODS = 3
 STALE_FLOOR_S = 0.5
@@ -33,7 +34,11 @@ class Cause(StrEnum):
     MISSING = "missing_reading"
     INVALID = "invalid_reading"
     STALE = "stale_reading"
+    IMPOSSIBLE = "impossible_reading"
+    FROZEN = "frozen_reading"
+    CONTRADICTED = "contradicted_reading"
     LIMIT = "limit"
+    PROGRAM = "program"
     DEVICE_FAULT = "device_fault"
     WRONG_OUTPUT = "wrong_output"
     DEVICE_LOST = "device_lost"
@@ -72,6 +77,11 @@ class Judged:
         return None if self.active is None else self.active.mode is not Mode.OFF
 
     @property
+    def first_reason(self) -> str:
+        """The first trouble in words; empty if there is none."""
+        return self.troubles[0].reason if self.troubles else ""
+
+    @property
     def output_trouble(self) -> Trouble | None:
         """The trouble that matters even when nothing runs: an output nobody switched on."""
         for trouble in self.troubles:
@@ -86,35 +96,48 @@ class Supervisor:
 
     ``stale_s``: age (s) beyond which voltage and current are no evidence any more. ``limits``:
     hard limits of the running experiment, ``None`` when none runs. ``required``: further channels
-    without which these limits cannot be watched.
+    without which these limits cannot be watched. ``ratings``: what the device can do, once known.
     """
 
     stale_s: float
     limits: Limits | None = None
     required: frozenset[str] = frozenset()
+    ratings: Ratings | None = None
+    _frozen: FrozenWatch = field(default_factory=FrozenWatch, init=False)
+    _meters: MeterWatch = field(default_factory=MeterWatch, init=False)
+    _commanded: Command = field(default=OFF, init=False)
     _differing: int = field(default=0, init=False)
 
-    def watch(self, limits: Limits | None, required: frozenset[str] = frozenset()) -> None:
-        """Begin to hold ``limits``, or none."""
+    def watch(
+        self,
+        limits: Limits | None,
+        required: frozenset[str] = frozenset(),
+        *,
+        capacity: float | None = None,
+        time_scale: float = 1.0,
+    ) -> None:
+        """Begin to hold ``limits``, or none.
+
+        ``capacity`` (Ah) and ``time_scale``: see :class:`bem.station.plausible.FrozenWatch`.
+        """
         self.limits = limits
         self.required = required
+        self._frozen = FrozenWatch(capacity, time_scale)
         self._differing = 0
 
     def judge(self, reading: Reading, now_ns: int, commanded: Command) -> Judged:
         """Judge a reading taken just before ``now_ns`` while ``commanded`` should be held."""
         troubles: list[Trouble] = []
-        values: dict[str, float] = {}
         for name in (*_ESSENTIAL, *sorted(self.required)):
             trouble = self._doubt(reading, name, now_ns)
             if trouble is not None:
                 troubles.append(trouble)
-        for name, measured in reading.values.items():
-            if math.isfinite(measured.value) and measured.age_s(now_ns) <= self._oldest_s(name):
-                values[name] = measured.value
+        values = self._usable(reading, now_ns)
         at_ns = None
         if all(name in values for name in _ESSENTIAL):
             values["power"] = values["voltage"] * values["current"]
             at_ns = min(reading.values[name].at_ns for name in _ESSENTIAL)
+            troubles.extend(self._disbelieve(reading, values, at_ns, commanded))
         if self.limits is not None:
             beyond = violations(self.limits, values)
             troubles.extend(Trouble(Cause.LIMIT, str(violation)) for violation in beyond)
@@ -122,10 +145,42 @@ class Supervisor:
             said = ", ".join(reading.faults)
             troubles.append(Trouble(Cause.DEVICE_FAULT, f"the device reports: {said}"))
         obeyed = not differs(commanded, reading.active)
-        self._differing = 0 if obeyed else self._differing + 1
+        self._count(obeyed, commanded, reading.active)
         if self._differing >= WRONG_OUTPUT_READINGS:
             troubles.append(Trouble(Cause.WRONG_OUTPUT, _contradiction(commanded, reading.active)))
         return Judged(values, at_ns, reading.active, reading.faults, tuple(troubles), obeyed)
+
+    def _count(self, obeyed: bool, commanded: Command, active: Command | None) -> None:
+        """Count readings in a row that show another output than commanded.
+
+        A device that still does what it was told before the newest command is one reading late,
+        however often the command changes.
+        """
+        if obeyed:
+            self._differing = 0
+        elif commanded != self._commanded and not differs(self._commanded, active):
+            self._differing = 1
+        else:
+            self._differing += 1
+        self._commanded = commanded
+
+    def _usable(self, reading: Reading, now_ns: int) -> dict[str, float]:
+        """Get what is finite, fresh and possible."""
+        return {
+            name: measured.value
+            for name, measured in reading.values.items()
+            if math.isfinite(measured.value)
+            and measured.age_s(now_ns) <= self._oldest_s(name)
+            and not impossible(name, measured.value, self.ratings)
+        }
+
+    def _disbelieve(
+        self, reading: Reading, values: Mapping[str, float], at_ns: int, commanded: Command
+    ) -> list[Trouble]:
+        frozen = self._frozen.judge(values["voltage"], values["current"], at_ns, commanded)
+        contradicted = self._meters.judge(reading.values, values, commanded)
+        found = ((Cause.FROZEN, frozen), (Cause.CONTRADICTED, contradicted))
+        return [Trouble(cause, reason) for cause, reason in found if reason]
 
     def _oldest_s(self, name: str) -> float:
         return self.stale_s if name in _ESSENTIAL else SLOW_STALE_S
@@ -136,6 +191,9 @@ class Supervisor:
             return Trouble(Cause.MISSING, f"the device gives no {name}")
         if not math.isfinite(measured.value):
             return Trouble(Cause.INVALID, f"{name} reads {measured.value}, which is no value")
+        unbelievable = impossible(name, measured.value, self.ratings)
+        if unbelievable:
+            return Trouble(Cause.IMPOSSIBLE, unbelievable)
         age_s, oldest_s = measured.age_s(now_ns), self._oldest_s(name)
         if age_s > oldest_s:
             return Trouble(

@@ -44,6 +44,21 @@ if sys.argv[2] == "breakable":
         safe(self)
         print("the virtual device is", self._active.mode, file=sys.stderr)
     Device.read, Device.make_safe = breakable, told
+if sys.argv[2] == "spiking":
+    import time
+    from dataclasses import replace
+    from bem_drivers.virtual import VirtualDevice as Device
+    read, safe = Device.read, Device.make_safe
+    def spiking(self):
+        taken = read(self)
+        if (pathlib.Path(sys.argv[1]).parent / "spike").exists():
+            high = replace(taken.values["voltage"], value=4.5)
+            taken = replace(taken, values={**taken.values, "voltage": high})
+        return taken
+    def timed(self):
+        print("told to switch off at", time.monotonic_ns(), file=sys.stderr, flush=True)
+        safe(self)
+    Device.read, Device.make_safe = spiking, timed
 set_up_logging(settings.logging)
 sys.exit({"safe": make_safe}.get(sys.argv[2], run)(settings, "one"))
 """
@@ -104,13 +119,19 @@ class StationProcess:
     ) -> LocalReply:
         return self.ask("command", id=command or uuid.uuid4(), action=action, arguments=arguments)
 
-    def start(self, program: Program, command: uuid.UUID | None = None) -> LocalReply:
+    def start(
+        self,
+        program: Program,
+        command: uuid.UUID | None = None,
+        **more: Any,  # noqa: ANN401 - of a request
+    ) -> LocalReply:
         return self.command(
             "start",
             command,
             experiment=str(self.experiment),
             name="a run",
             program=json.loads(program.model_dump_json()),
+            **more,
         )
 
     def rows(self, sql: str) -> list[Any]:

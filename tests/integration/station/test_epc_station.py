@@ -127,3 +127,27 @@ def test_it_is_found_again_after_any_restart_of_the_adapter(
     wait_until(lambda: epc_station.state() == "idle", "the return", timeout_s=30)
     epc_station.experiment = type(epc_station.experiment)(int=7)
     assert epc_station.start(charging).ok
+
+
+def test_a_pause_a_resume_and_a_run_that_goes_on_after_a_kill_at_the_simulator(
+    epc_station: Station, epc: Epc, charging: Program, wait_until: Wait
+) -> None:
+    station = epc_station
+    experiment = str(station.experiment)
+    assert station.start(charging, on_interruption="resume").ok
+    wait_until(epc.output_on, "the output")
+    assert station.command("pause", experiment=experiment, by="ana").ok
+    wait_until(lambda: not epc.output_on(), "the output off")
+    assert station.command("resume", experiment=experiment, by="ana").ok
+    wait_until(epc.output_on, "the output on again")
+    wait_until(lambda: len(station.rows("SELECT 1 FROM sample")) > 20, "samples")
+    station.end(signal.SIGKILL)
+    wait_until(lambda: not epc.output_on(), "the converter's own watchdog")
+    station.boot()
+    wait_until(epc.output_on, "the run to go on", timeout_s=60)
+    kinds = [row[0] for row in station.rows("SELECT kind FROM event ORDER BY seq")]
+    assert kinds == ["run_started", "step_started", "paused", "resumed", "warned", "gap"]
+    assert station.command("stop", experiment=experiment).ok
+    wait_until(lambda: not epc.output_on(), "the output off")
+    seqs = [row[0] for row in station.rows("SELECT seq FROM sample ORDER BY seq")]
+    assert seqs == list(range(len(seqs)))

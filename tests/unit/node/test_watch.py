@@ -10,7 +10,7 @@ import pytest
 
 from bem.node.definitions import Definitions
 from bem.node.watch import StationWatch
-from bem.runtime.local import LocalReply
+from bem.runtime.local import LocalReply, LocalRequest
 from bem.runtime.settings import Settings, StationDefinition
 
 if TYPE_CHECKING:
@@ -149,3 +149,55 @@ def test_definitions_are_read_when_they_change(
     assert definitions.good == {}
     assert "it must be the file's name" in definitions.broken["two"]
     assert definitions.broken.keys() == {"two", "three", "four", "Not An Id"}
+
+
+def test_a_pause_a_lock_and_a_warning_are_told_at_once(
+    settings: Settings,
+    make_station: Callable[[str], "FakeStation"],
+    wait_until: WaitUntil,
+) -> None:
+    station = make_station("one")
+    station.experiment, station.state = uuid.uuid4(), "running"
+    more: dict[str, object] = {}
+    revision = 1
+
+    def answer(request: LocalRequest) -> LocalReply:
+        reply = station.usual(request)
+        if request.request == "live":
+            return reply.model_copy(update={"body": reply.body | {"revision": revision}})
+        if request.request == "describe":
+            return reply.model_copy(update={"body": reply.body | more})
+        return reply
+
+    station.answer = answer
+    told = threading.Event()
+    definition = StationDefinition.model_validate(
+        {"id": "one", "name": "one", "power": {"driver": "virtual"}}
+    )
+    it = StationWatch(
+        definition,
+        settings.station_socket("one"),
+        live_s=0.02,
+        heartbeat_s=60,
+        on_change=told.set,
+    )
+    it.start()
+    try:
+        wait_until(lambda: it.report.state == "running", "the state")
+        told.clear()
+        more = {
+            "activity": "waiting",
+            "waits_for": "swap the fixture" * 100,
+            "lock": {"by": "ana", "note": "hands in", "at": "2026-11-25T22:00:00.000000+00:00"},
+            "warnings": ["the disk fills"],
+        }
+        revision = 2
+        assert told.wait(5)
+        assert it.report.activity == "waiting"
+        assert it.report.waits_for.startswith("swap the fixture")
+        assert it.report.lock is not None
+        assert it.report.lock.note == "hands in"
+        assert it.report.warnings == ("the disk fills",)
+    finally:
+        it.stop()
+        it._thread.join(5)

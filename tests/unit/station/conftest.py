@@ -24,6 +24,7 @@ from bem.domain.program import (
 )
 from bem.runtime.local import LocalReply
 from bem.runtime.settings import StationDefinition, StationDevice
+from bem.station.disk import Space, space_of
 from bem.station.journal import Journal
 from bem.station.loop import ControlLoop
 from bem.station.orders import parse_order
@@ -141,8 +142,14 @@ class Bench:
 
     period_s = 0.1
 
-    def __init__(self, folder: Path, time_scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        time_scale: float = 1.0,
+        ask_space: Callable[[Path], Space] = space_of,
+    ) -> None:
         self.clock = TurnedClock()
+        self.ask_space = ask_space
         self.device = ScriptedDevice(self.clock)
         self.definition = StationDefinition(
             id="one",
@@ -157,7 +164,7 @@ class Bench:
 
     def boot(self) -> None:
         """Start the station's process, as far as the loop sees it."""
-        self.journal = Journal(self.path, 30.0, self.clock)
+        self.journal = Journal(self.path, 30.0, self.clock, self.ask_space)
         self.journal.__enter__()
         self.loop = ControlLoop(self.definition, self.device, self.journal, self.clock)
         self.loop.recover()
@@ -177,13 +184,20 @@ class Bench:
         self.loop.serve_orders()
         return future.result(timeout=0)
 
-    def start(self, program: Program, experiment: uuid.UUID | None = None) -> LocalReply:
+    def start(
+        self, program: Program, experiment: uuid.UUID | None = None, **more: object
+    ) -> LocalReply:
         return self.order(
             "start",
             experiment=str(experiment or self.experiment),
             name="a run",
             program=json.loads(program.model_dump_json()),
+            **more,
         )
+
+    def direct(self, action: str, **more: object) -> LocalReply:
+        """Order something about the run."""
+        return self.order(action, experiment=str(self.experiment), **more)
 
     def stop(self, **more: str) -> LocalReply:
         return self.order("stop", experiment=str(self.experiment), **more)
@@ -191,6 +205,21 @@ class Bench:
     @property
     def state(self) -> str:
         return self.loop.snapshot.state
+
+    @property
+    def activity(self) -> str | None:
+        return self.loop.snapshot.live().activity
+
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.events()]
+
+    def cut_power(self, off_s: float = 0.0) -> None:
+        """Have the process die without warning, and another one start ``off_s`` later."""
+        assert self.journal.flush(10)
+        self.halt()
+        self.clock.sleep(off_s)
+        self.device.active = OFF
+        self.boot()
 
     def rows(self, sql: str, *values: object) -> list[Any]:
         assert self.journal.flush(10)
@@ -221,9 +250,9 @@ def bench_type() -> type[Bench]:
 def make_bench(tmp_path: Path) -> Iterator[Callable[..., Bench]]:
     benches: list[Bench] = []
 
-    def make(time_scale: float = 1.0) -> Bench:
+    def make(**settings: Any) -> Bench:  # noqa: ANN401 - of the bench
         folder = tmp_path / str(len(benches))
-        benches.append(Bench(folder, time_scale))
+        benches.append(Bench(folder, **settings))
         return benches[-1]
 
     yield make

@@ -11,7 +11,8 @@ import pytest
 from bem.domain.happenings import RunEnded, RunStarted
 from bem.runtime.local import LocalReply
 from bem.station.clock import SystemStationClock
-from bem.station.journal import Journal, JournalError, SampleRow, StoredCommand
+from bem.station.journal import Journal, SampleRow
+from bem.station.journal_file import JournalError, StoredCommand
 
 RUN = uuid.UUID(int=1)
 
@@ -157,9 +158,11 @@ def test_runs_left_open_are_closed_once(path: Path, clock: _LaterClock) -> None:
     with Journal(path, 30.0, clock) as journal:
         _run_with(journal, 10, ended=False)
     with Journal(path, 30.0, clock) as journal:
-        assert journal.close_interrupted_runs("crash", True) == [str(RUN)]
+        (left,) = journal.open_runs()
+        assert left.experiment == RUN
+        journal.close_run(left, "crash", True)
         assert journal.flush(5)
-        assert journal.close_interrupted_runs("crash", True) == []
+        assert journal.open_runs() == []
     assert _rows(path, "SELECT seq, kind, elapsed_us, severity FROM event ORDER BY seq") == [
         (0, "run_started", 0, "info"), (1, "run_ended", 900_000, "error"),
     ]  # fmt: skip

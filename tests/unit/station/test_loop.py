@@ -560,6 +560,7 @@ def test_a_station_that_cannot_record_starts_nothing(
     assert bench.device.applied == []
 
 
+@pytest.mark.timeout(400)
 def test_65535_cycles_run_to_their_end(
     bench: Bench, program: Callable[..., Program], step: Callable[..., StepOp]
 ) -> None:

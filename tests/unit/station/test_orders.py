@@ -10,7 +10,7 @@ from bem.station.orders import Refused, StopOrder, parse_order
 @pytest.mark.parametrize(
     ("action", "arguments", "reason"),
     [
-        ("explode", {}, "no action 'explode'; a station knows start, stop, acknowledge"),
+        ("explode", {}, "no action 'explode'; a station knows start, stop, pause, hold"),
         ("stop", {}, "cannot stop: experiment: Field required"),
         ("stop", {"experiment": "x"}, "cannot stop: experiment: Input should be a valid UUID"),
         (
@@ -19,6 +19,12 @@ from bem.station.orders import Refused, StopOrder, parse_order
             "program.operations: Field required",
         ),
         ("start", {"program": []}, "cannot start: experiment"),
+        ("start", {"on_interruption": "retry"}, "on_interruption: Input should be 'resume'"),
+        ("pause", {}, "cannot pause: experiment: Field required"),
+        ("skip", {"experiment": str(uuid.UUID(int=1))}, "cannot skip: step: Field required"),
+        ("change_ends", {"step": 0}, "step: Input should be greater than or equal to 1"),
+        ("change_ends", {"ends": [{"quantity": "luck"}]}, "ends.0.quantity"),
+        ("lock", {"note": "x" * 501}, "cannot lock: note: String should have at most 500"),
     ],
 )
 def test_bad_orders_are_refused_for_good(
