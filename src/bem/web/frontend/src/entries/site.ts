@@ -30,7 +30,11 @@ document.addEventListener("click", (event) => {
   const opener = target?.closest<HTMLElement>("[data-opens]");
   if (opener) {
     const dialog = document.getElementById(opener.dataset["opens"] ?? "");
-    if (dialog instanceof HTMLDialogElement) dialog.showModal();
+    if (dialog instanceof HTMLDialogElement) {
+      // A link leads to a page that asks the same, for whoever has no script.
+      event.preventDefault();
+      dialog.showModal();
+    }
   }
   if (target?.closest("[data-closes]")) target.closest("dialog")?.close();
 });
