@@ -13,24 +13,23 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from bem.lab.models import Command, Experiment, Intake, Station
+from bem.lab.waiting import next_of, why_not_yet
 
-AGAIN_AFTER = timedelta(seconds=10)
-AGAIN_AT_MOST = timedelta(seconds=60)
-"""A start that was refused for a passing cause is tried again after 10, 20, 40, 60, 60 … s."""
 EXPIRY_GRACE = timedelta(seconds=2)
 """The node's own word on a command that was sent comes first; only then it counts as lost."""
 CLOCK_WENT_BACK = timedelta(minutes=1)
 """A command that lives longer than any is given, by more than this, is older than it looks."""
 
 Outcome = Literal["done", "refused", "expired"]
-_FAILED = (Command.Status.REFUSED, Command.Status.EXPIRED)
+_PAUSED = ("paused", "held", "waiting")
 _REASON = 1000
 
 
 def start_next(now: datetime, life: timedelta) -> list[Command]:
-    """Begin the oldest queued experiment of every station that is free to take it.
+    """Begin the next experiment of every station that is free to take it.
 
-    Free: present, its node online, idle, nothing starting or running there, no command open.
+    Free: present, its node online, idle, not locked, nothing under way there, no command open, and
+    the battery of the next experiment is the one that a person said is there.
 
     Args:
         now: The present instant.
@@ -61,6 +60,9 @@ def arguments_of(command: Command) -> dict[str, Any]:
         "experiment": str(experiment.uuid),
         "name": experiment.name,
         "program": experiment.program,
+        "battery": str(experiment.battery),
+        "limits": experiment.limits,
+        "on_interruption": experiment.on_interruption,
     }
 
 
@@ -120,20 +122,27 @@ def expire(now: datetime, life: timedelta) -> int:
     return closed
 
 
-def take_running(running: Collection[tuple[str, str, UUID]]) -> int:
-    """Set to running what stations say they run, though it is still waiting here.
+def take_running(running: Collection[tuple[str, str, UUID, str | None]]) -> int:
+    """Set to running or paused what stations say they run so, though it is not yet so here.
 
     Args:
-        running: Node, station and experiment of each report.
+        running: Node, station, experiment and activity of each report.
     """
+    status = Experiment.Status
     changed = 0
-    for node, station, experiment in running:
-        changed += Experiment.objects.filter(
-            uuid=experiment,
-            station__node_id=node,
-            station__slug=station,
-            status__in=(Experiment.Status.QUEUED, Experiment.Status.STARTING),
-        ).update(status=Experiment.Status.RUNNING, status_reason="")
+    for node, station, experiment, activity in running:
+        found = Experiment.objects.filter(
+            uuid=experiment, station__node_id=node, station__slug=station
+        )
+        if activity in _PAUSED:
+            changed += found.filter(
+                status__in=(status.QUEUED, status.STARTING, status.RUNNING)
+            ).update(status=status.PAUSED)
+            continue
+        before = [status.QUEUED, status.STARTING]
+        if activity is not None:
+            before.append(status.PAUSED)
+        changed += found.filter(status__in=before).update(status=status.RUNNING, status_reason="")
     return changed
 
 
@@ -167,7 +176,12 @@ def interrupt(experiment: int, reason: str, now: datetime) -> bool:
 
 
 def _free_stations() -> QuerySet[Station]:
-    queued = Experiment.objects.filter(station=OuterRef("pk"), status=Experiment.Status.QUEUED)
+    queued = Experiment.objects.filter(
+        station=OuterRef("pk"),
+        status=Experiment.Status.QUEUED,
+        held=False,
+        battery=OuterRef("battery"),
+    )
     active = Experiment.objects.filter(station=OuterRef("pk"), status__in=Experiment.ACTIVE)
     underway = Command.objects.filter(station=OuterRef("pk"), status__in=Command.OPEN)
     return Station.objects.filter(
@@ -177,6 +191,7 @@ def _free_stations() -> QuerySet[Station]:
         present=True,
         node__online=True,
         state=Station.State.IDLE,
+        lock_by="",
     )
 
 
@@ -190,13 +205,9 @@ def _start_at(station_key: int, now: datetime, life: timedelta) -> Command | Non
         if station is None:
             return None
         experiment = (
-            Experiment.objects.select_for_update()
-            .defer("program", "profile_text")
-            .filter(station=station, status=Experiment.Status.QUEUED)
-            .order_by("id")
-            .first()
+            next_of(station.pk).select_for_update().defer("program", "profile_text").first()
         )
-        if experiment is None or _waits(experiment, now):
+        if experiment is None or why_not_yet(experiment, station, now):
             return None
         experiment.status = Experiment.Status.STARTING
         experiment.save(update_fields=["status"])
@@ -211,22 +222,6 @@ def _start_at(station_key: int, now: datetime, life: timedelta) -> Command | Non
         )
 
 
-def _waits(experiment: Experiment, now: datetime) -> bool:
-    """Whether the last attempt to start is too short ago to try again."""
-    failed = list(
-        Command.objects.filter(
-            experiment=experiment, action=Command.Action.START, status__in=_FAILED
-        )
-        .order_by("-answered_at")
-        .values_list("answered_at", flat=True)[:4]
-    )
-    if not failed or failed[0] is None:
-        return False
-    pause = min(AGAIN_AFTER * 2 ** (len(failed) - 1), AGAIN_AT_MOST)
-    # An attempt in the future was before the clock was put back, nobody knows how long ago.
-    return bool(failed[0] <= now < failed[0] + pause)
-
-
 def _settle(
     command: Command, status: Command.Status, reason: str, *, retry: bool, now: datetime
 ) -> None:
@@ -234,6 +229,8 @@ def _settle(
     command.reason = reason[:_REASON]
     command.answered_at = now
     command.save(update_fields=["status", "reason", "answered_at"])
+    if status == Command.Status.DONE:
+        _take_lock(command, now)
     if command.action != Command.Action.START or command.experiment_id is None:
         return
     if status == Command.Status.DONE:
@@ -253,6 +250,17 @@ def _settle(
             status_reason=f"not started: {reason}"[:_REASON],
             ended_at=now,
         )
+
+
+def _take_lock(command: Command, now: datetime) -> None:
+    """Note a lock as soon as it is in force, before the node's next status tells it, too."""
+    here = Station.objects.filter(pk=command.station_id)
+    if command.action == Command.Action.LOCK:
+        here.filter(lock_by="").update(
+            lock_by=command.arguments.get("by", ""), lock_note=command.note, lock_at=now
+        )
+    elif command.action == Command.Action.UNLOCK:
+        here.update(lock_by="", lock_note="", lock_at=None)
 
 
 def _has_run(experiment: int) -> bool:

@@ -19,10 +19,15 @@ from pydantic import ValidationError
 from bem.domain.happenings import (
     HAPPENING,
     CycleEnded,
+    Gap,
     Happening,
+    Held,
+    Paused,
+    Resumed,
     RunEnded,
     RunStarted,
     StepEnded,
+    sentence,
 )
 from bem.lab.models import (
     Bucket,
@@ -350,6 +355,10 @@ def _act(run: Experiment, seq: int, row: Row, happening: Happening) -> None:
             run.status_reason = ""
             run.started_at = row.at
             run.save(update_fields=["status", "status_reason", "started_at"])
+        case Paused() | Held():
+            _set_status(run, Experiment.Status.PAUSED, sentence(happening))
+        case Resumed() | Gap():
+            _set_status(run, Experiment.Status.RUNNING, "")
         case StepEnded():
             _keep_step(run, seq, row, happening)
         case CycleEnded():
@@ -361,6 +370,12 @@ def _act(run: Experiment, seq: int, row: Row, happening: Happening) -> None:
             run.save(update_fields=["status", "status_reason", "ended_at"])
         case _:
             return
+
+
+def _set_status(run: Experiment, status: Experiment.Status, reason: str) -> None:
+    run.status = status
+    run.status_reason = reason[:1000]
+    run.save(update_fields=["status", "status_reason"])
 
 
 def _keep_step(run: Experiment, seq: int, row: Row, ended: StepEnded) -> None:

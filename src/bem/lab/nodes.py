@@ -21,6 +21,17 @@ class ChannelReport(Protocol):
     def title(self) -> str: ...
 
 
+class LockReport(Protocol):
+    """Who keeps a station from starting anything."""
+
+    @property
+    def by(self) -> str: ...
+    @property
+    def note(self) -> str: ...
+    @property
+    def at(self) -> datetime: ...
+
+
 class StationReport(Protocol):
     """A station as its node reports it. Ratings in V, A, W."""
 
@@ -56,6 +67,14 @@ class StationReport(Protocol):
     def time_scale(self) -> float: ...
     @property
     def definition(self) -> Mapping[str, object] | None: ...
+    @property
+    def activity(self) -> str | None: ...
+    @property
+    def waits_for(self) -> str: ...
+    @property
+    def lock(self) -> LockReport | None: ...
+    @property
+    def warnings(self) -> Sequence[str]: ...
 
 
 class DriverReport(Protocol):
@@ -143,6 +162,10 @@ def _take_stations(node: Node, reports: Sequence[StationReport]) -> None:
         if station is None:
             Station.objects.create(node=node, slug=report.id, **facts)
             continue
+        if _is_another(station.definition, facts["definition"]):
+            # Somebody has been at its equipment: a person says again what is on it.
+            facts |= {"battery_id": None, "battery_confirmed_by_id": None}
+            facts["battery_confirmed_at"] = None
         changed = [field for field, value in facts.items() if getattr(station, field) != value]
         for field in changed:
             setattr(station, field, facts[field])
@@ -153,6 +176,11 @@ def _take_stations(node: Node, reports: Sequence[StationReport]) -> None:
         Station.objects.filter(pk__in=gone).update(
             present=False, state=Station.State.DOWN, running_experiment=None
         )
+
+
+def _is_another(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> bool:
+    """Whether a station has other equipment than it had, as far as its definitions tell."""
+    return before is not None and after is not None and before.get("power") != after.get("power")
 
 
 def _take_drivers(node: Node, reports: Sequence[DriverReport]) -> None:
@@ -171,16 +199,23 @@ def _facts(report: StationReport) -> dict[str, Any]:
         "state_reason": report.reason,
         "running_experiment": report.experiment,
         # A station that is down cannot say what it has; what it last said still holds.
-        **({} if report.state == Station.State.DOWN else _equipment(report)),
+        **({} if report.state == Station.State.DOWN else _said_by_itself(report)),
         "period_ms": report.period_ms,
         "time_scale": report.time_scale,
         "definition": None if report.definition is None else dict(report.definition),
         "present": True,
+        "activity": report.activity or "",
+        "waits_for": report.waits_for,
     }
 
 
-def _equipment(report: StationReport) -> dict[str, Any]:
+def _said_by_itself(report: StationReport) -> dict[str, Any]:
+    lock = report.lock
     return {
+        "lock_by": "" if lock is None else lock.by,
+        "lock_note": "" if lock is None else lock.note,
+        "lock_at": None if lock is None else lock.at,
+        "warnings": list(report.warnings),
         "device": report.device,
         "channels": [
             {"name": channel.name, "unit": channel.unit, "title": channel.title}

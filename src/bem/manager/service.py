@@ -189,7 +189,7 @@ class Manager:
             self._unsent[node, station.id] = station.unsent
         dispatch.take_running(
             [
-                (node, station.id, station.experiment)
+                (node, station.id, station.experiment, station.activity)
                 for station in status.stations
                 if station.state == "running" and station.experiment is not None
             ]

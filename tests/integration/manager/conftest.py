@@ -29,12 +29,14 @@ from bem.runtime.settings import Settings, load_settings
 _QUEUE = """
 import json, sys, django
 django.setup()
+from django.utils import timezone
 from bem.lab.models import Battery, Experiment, Profile, Station
 program, slugs = json.loads(sys.argv[1]), sys.argv[2:]
 battery, _ = Battery.objects.get_or_create(name="cell", defaults=dict(technology="lithium",
     voltage_min=2.0, voltage_max=4.5, current_min=-3, current_max=3))
 profile, _ = Profile.objects.get_or_create(name="p", defaults=dict(text="x"))
 for slug in slugs:
+    Station.objects.filter(slug=slug).update(battery=battery, battery_confirmed_at=timezone.now())
     print(Experiment.objects.create(name="run", battery=battery, profile=profile, profile_text="x",
         station=Station.objects.get(slug=slug), program=program).uuid)
 """

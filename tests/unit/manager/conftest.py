@@ -110,7 +110,10 @@ class Bench:
                 self.report(*reported)
             self.manager.tick()
 
-    def experiment(self, name: str = "run", slug: str = "one") -> Experiment:
+    def experiment(
+        self, name: str = "run", slug: str = "one", *, confirmed: bool = True
+    ) -> Experiment:
+        """Queue a run; with ``confirmed`` a person has said that its battery is on the station."""
         battery, _ = Battery.objects.get_or_create(
             name="cell",
             defaults={
@@ -122,6 +125,10 @@ class Bench:
             },
         )
         profile, _ = Profile.objects.get_or_create(name="p", defaults={"text": "Rest for 1 s"})
+        if confirmed:
+            Station.objects.filter(slug=slug).update(
+                battery=battery, battery_confirmed_at=self.now - timedelta(days=1)
+            )
         return Experiment.objects.create(
             name=name,
             battery=battery,

@@ -1,6 +1,7 @@
 """The tables. Volts, amperes, watts, ampere-hours, watt-hours; discharge is negative."""
 
 from bem.lab.models.accounts import Account
+from bem.lab.models.alarms import Alarm, Delivery, Notifications, Severity
 from bem.lab.models.batteries import (
     Battery,
     Chemistry,
@@ -18,11 +19,13 @@ from bem.lab.models.results import Bucket, CycleResult, Event, Sample, StepResul
 
 __all__ = [
     "Account",
+    "Alarm",
     "Battery",
     "Bucket",
     "Chemistry",
     "Command",
     "CycleResult",
+    "Delivery",
     "DriverList",
     "Event",
     "Experiment",
@@ -32,9 +35,11 @@ __all__ = [
     "Lease",
     "Lithium",
     "Node",
+    "Notifications",
     "Profile",
     "RedoxStack",
     "Sample",
+    "Severity",
     "Station",
     "StepResult",
 ]

@@ -21,7 +21,14 @@ class Command(models.Model):
 
         START = "start", "Start"
         STOP = "stop", "Stop"
+        PAUSE = "pause", "Pause"
+        HOLD = "hold", "Hold at the set point"
+        RESUME = "resume", "Resume"
+        SKIP = "skip", "Skip step"
+        CHANGE_ENDS = "change_ends", "Change ends of step"
         ACKNOWLEDGE = "acknowledge", "Acknowledge fault"
+        LOCK = "lock", "Lock"
+        UNLOCK = "unlock", "Unlock"
         DEFINE = "define", "Define station"
         REMOVE = "remove", "Remove station"
 

@@ -16,7 +16,26 @@ class Experiment(models.Model):
     ``uuid`` is its name on the wire and on nodes. ``profile_text`` and ``program`` are what was
     queued, whatever becomes of the profile. ``channels``: list of {name, unit, title} in the order
     of ``Sample.extra``, as its run reported them.
+
+    Waiting experiments of a station run by ascending ``position``; ``held`` ones are passed over.
+    ``follows``: it may start by itself after another on the same battery; else a person must say so
+    (``released_at``). ``parameters``: value by name, as written by a person. ``limits``: list of
+    :class:`bem.domain.program.Limit`. ``capacity_source``: which capacity C-rates were taken of.
+    ``expected``: what a dry run foretold when it was queued.
     """
+
+    class OnInterruption(models.TextChoices):
+        """What a station does with the run after it was off, or its process died."""
+
+        RESUME = "resume", "Go on by itself, once all checks before a start have passed"
+        WAIT = "wait", "Wait until a person says to go on"
+        END = "end", "End as interrupted"
+
+    class CapacitySource(models.TextChoices):
+        """Which capacity of the battery C-rates mean."""
+
+        NOMINAL = "nominal", "Nominal"
+        MEASURED = "measured", "Last measured"
 
     class Status(models.TextChoices):
         """Life of an experiment. The last five are final."""
@@ -24,14 +43,16 @@ class Experiment(models.Model):
         QUEUED = "queued", "Queued"
         STARTING = "starting", "Starting"
         RUNNING = "running", "Running"
+        PAUSED = "paused", "Paused"
         FINISHED = "finished", "Finished"
         STOPPED = "stopped", "Stopped"
         FAILED = "failed", "Failed"
         INTERRUPTED = "interrupted", "Interrupted"
         CANCELLED = "cancelled", "Cancelled"
 
-    ACTIVE = (Status.STARTING, Status.RUNNING)
+    ACTIVE = (Status.STARTING, Status.RUNNING, Status.PAUSED)
     OPEN = (Status.QUEUED, *ACTIVE)
+    QUEUE_ORDER = ("position", "id")
 
     uuid = models.UUIDField(unique=True, default=uuid.uuid4, editable=False)
     name = models.CharField(max_length=64)
@@ -45,6 +66,19 @@ class Experiment(models.Model):
     status = models.CharField(max_length=12, choices=Status, default=Status.QUEUED)
     status_reason = models.CharField(max_length=1000, blank=True)
     time_scale = models.FloatField(default=1.0)
+    position = models.PositiveIntegerField(default=0)
+    held = models.BooleanField(default=False)
+    follows = models.BooleanField(default=True)
+    released_at = models.DateTimeField(null=True, blank=True)
+    on_interruption = models.CharField(
+        max_length=8, choices=OnInterruption, default=OnInterruption.END
+    )
+    parameters = models.JSONField(default=dict, blank=True)
+    limits = models.JSONField(default=list, blank=True)
+    capacity_source = models.CharField(
+        max_length=8, choices=CapacitySource, default=CapacitySource.NOMINAL
+    )
+    expected = models.JSONField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="+"

@@ -1,5 +1,6 @@
 """Nodes and their stations, as they last reported themselves."""
 
+from django.conf import settings
 from django.db import models
 
 from bem.domain.battery import StationSpec
@@ -49,6 +50,11 @@ class Station(models.Model):
     records. ``definition`` is what its file on the node says, ``None`` where that cannot be told.
     ``starts`` counts the starts ordered here: members of a database cluster notice that two of them
     decide the same only by a row that both change.
+
+    ``battery`` is the one that a person said is on it; nothing starts with another. ``activity`` is
+    of the running experiment (``running``, ``paused``, ``held``, ``waiting``; empty without one),
+    ``waits_for`` what a person is to do then. ``lock_by``: who keeps anything from starting, empty
+    for nobody. ``warnings``: sentences about what to see to while all goes on.
     """
 
     class State(models.TextChoices):
@@ -79,6 +85,19 @@ class Station(models.Model):
     present = models.BooleanField(default=True)
     definition = models.JSONField(null=True, blank=True)
     starts = models.PositiveBigIntegerField(default=0, editable=False)
+    battery = models.ForeignKey(
+        "lab.Battery", models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    battery_confirmed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    battery_confirmed_at = models.DateTimeField(null=True, blank=True)
+    activity = models.CharField(max_length=8, blank=True)
+    waits_for = models.CharField(max_length=500, blank=True)
+    lock_by = models.CharField(max_length=150, blank=True)
+    lock_note = models.CharField(max_length=500, blank=True)
+    lock_at = models.DateTimeField(null=True, blank=True)
+    warnings = models.JSONField(default=list, blank=True)
 
     class Meta:
         ordering = ["name", "id"]

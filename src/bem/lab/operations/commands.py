@@ -7,7 +7,7 @@ from typing import Any
 from django.utils import timezone
 
 from bem.lab.models import Command, Experiment, Station
-from bem.lab.operations.errors import Problems, check_fields
+from bem.lab.operations.errors import Problems, check_fields, refusal
 from bem.lab.rights import User
 
 COMMAND_LIFE = timedelta(seconds=30)
@@ -47,3 +47,26 @@ def order(
     problems.refuse_if_any()
     command.save(force_insert=True)
     return command
+
+
+def is_told(station: Station, action: Command.Action, experiment: Experiment | None = None) -> bool:
+    """Whether a station is being told the same already, of any experiment or of this one."""
+    underway = station.commands.filter(
+        action=action, status__in=Command.OPEN, expires_at__gt=timezone.now()
+    )
+    if experiment is not None:
+        underway = underway.filter(experiment=experiment)
+    return underway.exists()
+
+
+def refuse_twice(
+    station: Station, action: Command.Action, experiment: Experiment | None = None
+) -> None:
+    """Make sure that a station is not being told the same already.
+
+    Raises:
+        OperationRefused: it is; its answer is to be waited for.
+    """
+    if is_told(station, action, experiment):
+        what = action.label.lower()
+        raise refusal(f"“{station}” is being told already ({what}): wait for its answer")

@@ -1,14 +1,23 @@
-"""Queue, cancel and stop experiments."""
+"""Queue, edit and cancel experiments."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from bem.domain.program import Program
+from bem.domain.program import Limit, Program
 from bem.lab.models import Battery, Command, Experiment, Intake, Profile, Station
-from bem.lab.operations.commands import order
 from bem.lab.operations.errors import OperationRefused, Problems, check_fields, refusal
 from bem.lab.operations.fitting import compile_or_refuse, misfits
+from bem.lab.operations.locks import lock_experiment, said
+from bem.lab.operations.running import stop_experiment
+from bem.lab.operations.waiting import last_position
 from bem.lab.rights import Role, User, require
+
+__all__ = ["cancel_experiment", "edit_experiment", "queue_experiment", "stop_experiment"]
+
+_UNCHECKED = ("created_by", "channels", "program", "parameters", "limits", "expected")
 
 
 def queue_experiment(
@@ -19,11 +28,33 @@ def queue_experiment(
     station: Station,
     profile: Profile,
     description: str = "",
+    parameters: Mapping[str, str] | None = None,
+    limits: Sequence[Limit] = (),
+    on_interruption: str = Experiment.OnInterruption.END,
+    follows: bool = True,
+    capacity_source: str = Experiment.CapacitySource.NOMINAL,
+    expected: Mapping[str, Any] | None = None,
 ) -> Experiment:
-    """Queue a run of a profile on a battery at a station.
+    """Queue a run of a profile on a battery at a station, behind all that wait there.
 
     All is looked up anew and compiled here, whatever the caller saw before. A battery may wait
-    several times in the queue of one station, where it is connected, and of no second one.
+    several times in the queue of one station, where it is connected, and of no second one. Nothing
+    starts before somebody has said that the battery is on the station.
+
+    Args:
+        user: Who queues it.
+        name: Of the experiment.
+        battery: What is tested.
+        station: Where.
+        profile: What is done.
+        description: For people.
+        parameters: Values by name, as people write them (``1C``, ``30 min``); others stay as the
+            profile says.
+        limits: Bounds of the whole run besides those of the profile.
+        on_interruption: What happens after a power cut: ``resume``, ``wait`` or ``end``.
+        follows: Whether it may start by itself after another on the same battery.
+        capacity_source: What C-rates mean: the ``nominal`` capacity or the last ``measured`` one.
+        expected: What a dry run foretold, kept as it is.
 
     Raises:
         PermissionDenied: the user is no operator.
@@ -38,24 +69,81 @@ def queue_experiment(
         kept_station = _check_station(station, kept_battery)
         kept_profile = _check_profile(profile)
         _check_elsewhere(kept_battery, kept_station)
-        program = compile_or_refuse(kept_profile, kept_battery, kept_station)
         experiment = Experiment(
             name=name.strip(),
             description=description.strip(),
             battery=kept_battery,
             station=kept_station,
             profile=kept_profile,
-            profile_text=kept_profile.text,
-            program=_snapshot(program, kept_profile),
             time_scale=kept_station.time_scale,
             created_by_id=user.pk,
+            position=last_position(kept_station),
+            parameters=dict(parameters or {}),
+            limits=_as_kept(limits),
+            on_interruption=on_interruption,
+            follows=follows,
+            capacity_source=capacity_source,
+            expected=expected,
         )
-        problems = Problems()
-        check_fields(experiment, problems, exclude=["created_by", "channels", "program"])
-        problems.refuse_if_any()
+        _compile(experiment)
+        _check(experiment)
         experiment.save(force_insert=True)
         Intake.objects.create(experiment=experiment)
         return experiment
+
+
+def edit_experiment(
+    user: User,
+    experiment: Experiment,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    profile: Profile | None = None,
+    parameters: Mapping[str, str] | None = None,
+    limits: Sequence[Limit] | None = None,
+    on_interruption: str | None = None,
+    follows: bool | None = None,
+    capacity_source: str | None = None,
+    expected: Mapping[str, Any] | None = None,
+) -> Experiment:
+    """Change a waiting experiment; ``None`` leaves a part as it is.
+
+    Its profile is compiled anew, in its present words. A new ``profile`` begins with its own
+    parameters. What was expected is forgotten where the program becomes another one.
+
+    Raises:
+        PermissionDenied: the user is no operator.
+        OperationRefused: it does not wait any more; otherwise as :func:`queue_experiment`.
+    """
+    require(user, Role.OPERATOR)
+    with transaction.atomic():
+        # As the manager does, who starts it from there: the station first.
+        Station.objects.select_for_update().filter(pk=experiment.station_id).first()
+        kept = lock_experiment(experiment)
+        if kept.status != Experiment.Status.QUEUED:
+            raise refusal(f"“{kept}” is {said(kept)}, only a queued experiment can be edited")
+        before = (kept.program, kept.limits)
+        if profile is not None and profile.pk != kept.profile_id:
+            kept.parameters = {}
+        kept.profile = _check_profile(profile or kept.profile)
+        given: dict[str, object | None] = {
+            "name": name if name is None else name.strip(),
+            "description": description if description is None else description.strip(),
+            "parameters": parameters if parameters is None else dict(parameters),
+            "limits": limits if limits is None else _as_kept(limits),
+            "on_interruption": on_interruption,
+            "follows": follows,
+            "capacity_source": capacity_source,
+        }
+        for field, value in given.items():
+            if value is not None:
+                setattr(kept, field, value)
+        _compile(kept)
+        _check(kept)
+        if expected is not None or before != (kept.program, kept.limits):
+            kept.expected = expected
+        kept.save()
+        return kept
 
 
 def cancel_experiment(user: User, experiment: Experiment) -> Experiment:
@@ -67,11 +155,11 @@ def cancel_experiment(user: User, experiment: Experiment) -> Experiment:
     """
     require(user, Role.OPERATOR)
     with transaction.atomic():
-        kept = _lock(experiment)
+        kept = lock_experiment(experiment)
         if kept.status != Experiment.Status.QUEUED:
             remedy = ": stop it instead" if kept.status in Experiment.ACTIVE else ""
             raise refusal(
-                f"“{kept}” is {_status(kept)}, only a queued experiment can be cancelled{remedy}"
+                f"“{kept}” is {said(kept)}, only a queued experiment can be cancelled{remedy}"
             )
         kept.status = Experiment.Status.CANCELLED
         kept.status_reason = f"cancelled by {user.get_username()}"
@@ -80,37 +168,30 @@ def cancel_experiment(user: User, experiment: Experiment) -> Experiment:
         return kept
 
 
-def stop_experiment(user: User, experiment: Experiment, note: str = "") -> Command:
-    """Order the station of an experiment to stop it. The manager delivers the command.
-
-    Raises:
-        PermissionDenied: the user is no operator.
-        OperationRefused: it does not run, or is being stopped already; the note is too long.
-    """
-    require(user, Role.OPERATOR)
-    with transaction.atomic():
-        kept = _lock(experiment)
-        if kept.status not in Experiment.ACTIVE:
-            queued = kept.status == Experiment.Status.QUEUED
-            remedy = ": cancel it instead" if queued else ""
-            raise refusal(f"“{kept}” is {_status(kept)}, there is nothing to stop{remedy}")
-        underway = kept.commands.filter(
-            action=Command.Action.STOP, status__in=Command.OPEN, expires_at__gt=timezone.now()
-        ).first()
-        if underway is not None:
-            raise refusal(f"“{kept}” is being stopped already: wait for the station's answer")
-        return order(user, kept.station, Command.Action.STOP, note, experiment=kept)
+def _as_kept(limits: Sequence[Limit]) -> list[dict[str, Any]]:
+    return [
+        limit.model_copy(update={"owner": "experiment"}).model_dump(mode="json") for limit in limits
+    ]
 
 
-def _lock(experiment: Experiment) -> Experiment:
-    try:
-        return Experiment.objects.select_for_update().get(pk=experiment.pk)
-    except Experiment.DoesNotExist:
-        raise refusal(f"experiment “{experiment}” is not there any more") from None
+def _compile(experiment: Experiment) -> None:
+    """Put in what will run, under the name by which people know the profile."""
+    profile = experiment.profile
+    program = compile_or_refuse(
+        profile,
+        experiment.battery,
+        experiment.station,
+        parameters=experiment.parameters,
+        capacity_source=experiment.capacity_source,
+    )
+    experiment.profile_text = profile.text
+    experiment.program = _snapshot(program, profile)
 
 
-def _status(experiment: Experiment) -> str:
-    return experiment.get_status_display().lower()
+def _check(experiment: Experiment) -> None:
+    problems = Problems()
+    check_fields(experiment, problems, exclude=_UNCHECKED)
+    problems.refuse_if_any()
 
 
 def _check_battery(found: Battery | None, asked: Battery) -> Battery:
@@ -181,7 +262,7 @@ def _check_elsewhere(battery: Battery, station: Station) -> None:
     )
     if other is not None:
         raise refusal(
-            f"battery “{battery}” is {_status(other)} at station “{other.station}” "
+            f"battery “{battery}” is {said(other)} at station “{other.station}” "
             f"(experiment “{other}”): choose that station, or end that experiment first",
             field="battery",
         )

@@ -1,14 +1,17 @@
 """Which stations can take a battery, and which profiles run there: the reasons why not."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bem.domain.battery import BatterySpec, StationSpec
 from bem.domain.compiler import compile_profile
+from bem.domain.profile.model import Profile as Parsed
 from bem.domain.profile.problems import ProfileErrors
 from bem.domain.profile.text import parse_profile
 from bem.domain.program import Program
-from bem.lab.models import Battery, Profile, Station
-from bem.lab.operations.errors import OperationRefused
+from bem.lab.capacity import measured_capacity
+from bem.lab.models import Battery, Experiment, Profile, Station
+from bem.lab.operations.errors import OperationRefused, refusal
 from bem.lab.operations.profiles import explain
 
 
@@ -73,13 +76,45 @@ def try_profile(profile: Profile, battery: BatterySpec, station: StationSpec) ->
     return Trial(profile, program)
 
 
-def compile_or_refuse(profile: Profile, battery: Battery, station: Station) -> Program:
-    """Compile a stored profile for a battery at a station.
+def compile_or_refuse(
+    profile: Profile,
+    battery: Battery,
+    station: Station,
+    *,
+    parameters: Mapping[str, str] | None = None,
+    capacity_source: str = Experiment.CapacitySource.NOMINAL,
+) -> Program:
+    """Compile a stored profile for a battery at a station, with its parameters filled in.
 
     Raises:
-        OperationRefused: it does not run there; each reason has line and column.
+        OperationRefused: it does not run there (each reason has line and column), a parameter is
+            not one of the profile's, or the battery has no capacity of this source.
     """
-    trial = try_profile(profile, battery.spec(), station.spec())
-    if trial.program is None:
-        raise OperationRefused({"profile": trial.reasons})
-    return trial.program
+    spec = battery.spec()
+    if capacity_source == Experiment.CapacitySource.MEASURED:
+        measured = measured_capacity(battery)
+        if measured is None:
+            raise refusal(
+                f"no complete cycle of “{battery}” is recorded, so its capacity is not known from "
+                "a measurement: choose the nominal one",
+                field="capacity_source",
+            )
+        spec = spec.model_copy(update={"capacity": measured.capacity})
+    try:
+        filled = _filled(parse_profile(profile.text), parameters or {})
+        return compile_profile(filled, spec, station.spec())
+    except ProfileErrors as error:
+        reasons = [explain(problem) for problem in error.problems]
+        raise OperationRefused({"profile": reasons}) from None
+
+
+def _filled(profile: Parsed, parameters: Mapping[str, str]) -> Parsed:
+    known = [one.name for one in profile.parameters]
+    unknown = [name for name in parameters if name not in known]
+    if unknown:
+        raise refusal(
+            f"the profile has no parameter {', '.join(unknown)}; it has: "
+            f"{', '.join(known) or 'none'}",
+            field="parameters",
+        )
+    return profile
