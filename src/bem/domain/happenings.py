@@ -26,6 +26,16 @@ class Throughput(BaseModel):
     energy_in: float = 0.0
     energy_out: float = 0.0
 
+    @property
+    def net_charge(self) -> float:
+        """Ah, positive when more went in than out."""
+        return self.charge_in - self.charge_out
+
+    @property
+    def net_energy(self) -> float:
+        """Wh, positive when more went in than out."""
+        return self.energy_in - self.energy_out
+
     def since(self, start: "Throughput") -> "Throughput":
         """What was moved after ``start``."""
         return Throughput(
@@ -33,6 +43,15 @@ class Throughput(BaseModel):
             charge_out=self.charge_out - start.charge_out,
             energy_in=self.energy_in - start.energy_in,
             energy_out=self.energy_out - start.energy_out,
+        )
+
+    def plus(self, more: "Throughput") -> "Throughput":
+        """The sum of both."""
+        return Throughput(
+            charge_in=self.charge_in + more.charge_in,
+            charge_out=self.charge_out + more.charge_out,
+            energy_in=self.energy_in + more.energy_in,
+            energy_out=self.energy_out + more.energy_out,
         )
 
 
@@ -43,6 +62,10 @@ class RunStarted(_Happening):
     program: str
     steps: int
 
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        return f"Started {self.program} ({self.steps} steps)"
+
 
 class StepStarted(_Happening):
     """A step began; ``step`` is its number in the program, ``cycle`` the cycle it belongs to."""
@@ -52,20 +75,32 @@ class StepStarted(_Happening):
     cycle: int
     title: str
 
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        return f"Step {self.step} began: {self.title}"
+
 
 class StepEnded(_Happening):
-    """A step ended because ``end`` held; ``value`` is the reading that fired."""
+    """A step ended because ``end`` held; ``value`` is the reading that fired.
+
+    A person who skipped the step left no such reading: ``value`` is then ``None``.
+    """
 
     kind: Literal["step_ended"] = "step_ended"
     step: int
     cycle: int
     title: str
     end: str
-    value: float
+    value: float | None
     duration_us: int
     voltage: float
     current: float
     moved: Throughput
+
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        read = "" if self.value is None else f", read {self.value:.6g}"
+        return f"Step {self.step} ended: {self.end}{read}"
 
 
 class Paused(_Happening):
@@ -78,6 +113,10 @@ class Paused(_Happening):
     by: str = ""
     note: str = ""
 
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        return _told("Paused", self.by, self.note)
+
 
 class Held(_Happening):
     """A person keeps the present set point: no end is judged until the run goes on."""
@@ -85,6 +124,10 @@ class Held(_Happening):
     kind: Literal["held"] = "held"
     by: str = ""
     note: str = ""
+
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        return _told("Held at its set point", self.by, self.note)
 
 
 class Resumed(_Happening):
@@ -99,6 +142,10 @@ class Resumed(_Happening):
     paused_us: int = 0
     voltage: float | None = None
 
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        return _told(f"Went on after {self.paused_us / 1e6:.4g} s", self.by, self.note)
+
 
 class EndsChanged(_Happening):
     """A person changed the ends of the current step, for this pass of it alone."""
@@ -109,6 +156,11 @@ class EndsChanged(_Happening):
     step: int
     before: tuple[str, ...]
     after: tuple[str, ...]
+
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        after = " or ".join(self.after)
+        return _told(f"Step {self.step} now ends {after}", self.by, self.note)
 
 
 class Gap(_Happening):
@@ -124,6 +176,10 @@ class Gap(_Happening):
     voltage_before: float | None = None
     voltage_after: float | None = None
 
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        return f"Went on after {self.off_us / 1e6:.4g} s without samples: {self.reason}"
+
 
 class Warned(_Happening):
     """Something a person should see to while the run goes on: the disk fills, a bound is near."""
@@ -132,6 +188,10 @@ class Warned(_Happening):
     cause: str
     reason: str
     cleared: bool = False
+
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        return f"Over: {self.reason}" if self.cleared else self.reason
 
 
 class CycleEnded(_Happening):
@@ -142,6 +202,13 @@ class CycleEnded(_Happening):
     duration_us: int
     moved: Throughput
 
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        return (
+            f"Cycle {self.cycle} ended: {self.moved.charge_in:.4g} Ah in, "
+            f"{self.moved.charge_out:.4g} Ah out"
+        )
+
 
 class Fault(_Happening):
     """Something made the station switch the output off and latch."""
@@ -149,6 +216,10 @@ class Fault(_Happening):
     kind: Literal["fault"] = "fault"
     cause: str
     reason: str
+
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        return self.reason
 
 
 class RunEnded(_Happening):
@@ -158,6 +229,10 @@ class RunEnded(_Happening):
     outcome: RunOutcome
     reason: str
     output_off_verified: bool
+
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        return f"Run {self.outcome}: {self.reason}"
 
 
 Happening = Annotated[
@@ -191,36 +266,7 @@ def severity(event: Happening) -> Severity:
 
 def sentence(event: Happening) -> str:
     """Say the event in words, for a list a person reads."""
-    match event:
-        case RunStarted():
-            return f"Started {event.program} ({event.steps} steps)"
-        case StepStarted():
-            return f"Step {event.step} began: {event.title}"
-        case StepEnded():
-            return f"Step {event.step} ended: {event.end}, read {event.value:.6g}"
-        case Paused():
-            return _told("Paused", event.by, event.note)
-        case Held():
-            return _told("Held at its set point", event.by, event.note)
-        case Resumed():
-            return _told(f"Went on after {event.paused_us / 1e6:.4g} s", event.by, event.note)
-        case EndsChanged():
-            after = " or ".join(event.after)
-            return _told(f"Step {event.step} now ends {after}", event.by, event.note)
-        case Gap():
-            return f"Went on after {event.off_us / 1e6:.4g} s without samples: {event.reason}"
-        case Warned():
-            return f"Over: {event.reason}" if event.cleared else event.reason
-        case CycleEnded():
-            moved = event.moved
-            return (
-                f"Cycle {event.cycle} ended: {moved.charge_in:.4g} Ah in, "
-                f"{moved.charge_out:.4g} Ah out"
-            )
-        case Fault():
-            return event.reason
-        case RunEnded():
-            return f"Run {event.outcome}: {event.reason}"
+    return event.in_words()
 
 
 def _told(what: str, by: str, note: str) -> str:

@@ -8,12 +8,34 @@ Programs travel to the nodes as JSON and are kept in journals: only ever add to 
 """
 
 from enum import StrEnum
+from functools import cached_property
 from itertools import pairwise
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from bem.domain.limits import Limits
+from bem.domain.limits import Compare, Limit, Limited, Limits
+
+__all__ = [
+    "REST",
+    "Compare",
+    "Course",
+    "End",
+    "Limit",
+    "Limited",
+    "LoopEnd",
+    "LoopOp",
+    "LoopQuantity",
+    "Mode",
+    "Operation",
+    "Program",
+    "Quantity",
+    "RecordRule",
+    "Setpoint",
+    "StepOp",
+    "Then",
+    "check_ends",
+]
 
 
 class _Frozen(BaseModel):
@@ -65,13 +87,6 @@ class Quantity(StrEnum):
     """V/s, magnitude of dV/dt over the window of the engine."""
 
 
-class Compare(StrEnum):
-    """Which side of the threshold ends the step."""
-
-    AT_LEAST = ">="
-    AT_MOST = "<="
-
-
 class Then(StrEnum):
     """What follows when an end has ended its step."""
 
@@ -113,32 +128,6 @@ _UNITS = {
     Quantity.VOLTAGE_DROP: "V",
     Quantity.SLOPE: "V/s",
 }
-
-
-class Limited(StrEnum):
-    """What a limit bounds; see :class:`bem.domain.profile.model.Limited`."""
-
-    VOLTAGE = "voltage"
-    CURRENT = "current"
-    POWER = "power"
-    TEMPERATURE = "temperature"
-    CELL_VOLTAGE = "cell_voltage"
-    CHARGE = "charge"
-    DURATION = "duration"
-
-
-class Limit(_Frozen):
-    """A bound of a run or of a step beyond which the run fails, after ``delay_s`` s without pause.
-
-    ``owner`` says whose it is, for people: ``profile``, ``step 3``, ``experiment``, ``battery``,
-    ``station``.
-    """
-
-    quantity: Limited
-    compare: Compare
-    threshold: float
-    delay_s: float = Field(default=0.0, ge=0)
-    owner: str = "profile"
 
 
 class Course(_Frozen):
@@ -245,6 +234,19 @@ class LoopOp(_Frozen):
 Operation = Annotated[StepOp | LoopOp, Field(discriminator="op")]
 
 
+def check_ends(number: int, ends: tuple[End, ...], operations: int) -> None:
+    """Check where the ends of step ``number`` lead in a program of so many ``operations``.
+
+    Raises:
+        ValueError: going nowhere, or to an operation that does not exist.
+    """
+    for end in ends:
+        if (end.then is Then.GO_TO) != (end.target is not None):
+            raise ValueError(f"step {number}: 'go to' needs a target, and nothing else has one")
+        if end.target is not None and end.target >= operations:
+            raise ValueError(f"step {number}: there is no operation {end.target}")
+
+
 class Program(_Frozen):
     """What a station runs. ``operating`` bounds every set point; all values in SI units.
 
@@ -275,17 +277,10 @@ class Program(_Frozen):
                 closed.append((operation.start, index))
             else:
                 self._check_setpoints(operation)
-                self._check_targets(operation)
+                check_ends(operation.number, operation.ends, len(self.operations))
         if not any(isinstance(operation, StepOp) for operation in self.operations):
             raise ValueError("a program needs at least one step")
         return self
-
-    def _check_targets(self, step: StepOp) -> None:
-        for end in step.ends:
-            if (end.then is Then.GO_TO) != (end.target is not None):
-                raise ValueError(f"step {step.number}: 'go to' needs a target, nothing else has")
-            if end.target is not None and end.target >= len(self.operations):
-                raise ValueError(f"step {step.number}: there is no operation {end.target}")
 
     def _check_setpoints(self, step: StepOp) -> None:
         bounds = {Mode.CC: "current", Mode.CV: "voltage", Mode.CP: "power"}
@@ -300,6 +295,13 @@ class Program(_Frozen):
                 raise ValueError(
                     f"step {step.number}: {quantity} {value:g} is outside {low} to {high}"
                 )
+
+    @cached_property
+    def loops(self) -> tuple[tuple[int, LoopOp], ...]:
+        """All loops with their operation index."""
+        return tuple(
+            (index, one) for index, one in enumerate(self.operations) if isinstance(one, LoopOp)
+        )
 
     @property
     def steps(self) -> tuple[StepOp, ...]:

@@ -88,7 +88,7 @@ class Run:
 
     def step_elapsed_us(self, at_ns: int) -> int:
         """Get the run's own time (µs) since its step began."""
-        return max(self.elapsed_us(at_ns) - self._state.step_started_us, 0)
+        return self._state.step_elapsed_us(self.elapsed_us(at_ns))
 
     def take(self, values: Mapping[str, float], at_ns: int) -> Outcome:
         """Take a judged reading: engine first, then what is to be recorded of it."""
