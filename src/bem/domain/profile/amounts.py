@@ -1,5 +1,6 @@
 """Numbers with units and C-rates in a line: from the tree to SI values."""
 
+import difflib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,12 +9,41 @@ from functools import partial
 from lark import Token, Tree
 
 from bem.domain.profile.context import Line, either
-from bem.domain.profile.model import Amperes, CRate
+from bem.domain.profile.model import Amperes, CRate, Parameter, ParameterKind
 from bem.domain.profile.problems import Span
-from bem.domain.units import Dimension, Unit, find_unit, to_si
+from bem.domain.units import Dimension, Unit, find_unit, format_number, to_si
 
 _MINUS_SIGN = "\u2212"
 """The typographic minus that word processors put in."""
+
+
+Given = tuple[tuple[str, str], ...]
+
+_DIMENSIONS = {
+    ParameterKind.CURRENT: Dimension.CURRENT,
+    ParameterKind.C_RATE: Dimension.CURRENT,
+    ParameterKind.VOLTAGE: Dimension.VOLTAGE,
+    ParameterKind.POWER: Dimension.POWER,
+    ParameterKind.RESISTANCE: Dimension.RESISTANCE,
+    ParameterKind.DURATION: Dimension.DURATION,
+    ParameterKind.CAPACITY: Dimension.CAPACITY,
+    ParameterKind.ENERGY: Dimension.ENERGY,
+    ParameterKind.TEMPERATURE: Dimension.TEMPERATURE,
+}
+"""What the parameters that have a unit measure."""
+
+
+def kind_of(amount: "Amount") -> ParameterKind | None:
+    """The kind of a parameter that has this value; ``None`` if there is none."""
+    if amount.is_rate:
+        return ParameterKind.C_RATE
+    kinds = (kind for kind, dimension in _DIMENSIONS.items() if dimension is amount.dimension)
+    return next(kinds, None)
+
+
+def dimension_of(kind: ParameterKind) -> Dimension | None:
+    """What a parameter measures; ``None`` for a number of times."""
+    return _DIMENSIONS.get(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +55,29 @@ class Amount:
     is_rate: bool
     span: Span
     text: str
+    parameter: str | None = None
 
     @property
     def unsigned(self) -> str:
         """As written, without its sign."""
         return self.text.lstrip("-" + _MINUS_SIGN).lstrip()
 
+    @property
+    def mended(self) -> str | None:
+        """What to write in its place if only the sign is wrong."""
+        return self.unsigned if self.parameter is None else None
+
+    def given(self, field: str) -> Given:
+        """Who gives the field of a node that holds this value: its ``given_by``."""
+        return () if self.parameter is None else ((field, self.parameter),)
+
 
 def current(amount: Amount, value: float) -> Amperes | CRate:
     """A current of the model in the way of the amount: in A or as a C-rate."""
+    given = amount.given("value")
     if amount.is_rate:
-        return CRate(value=value, source=amount.span)
-    return Amperes(value=value, source=amount.span)
+        return CRate(value=value, source=amount.span, given_by=given)
+    return Amperes(value=value, source=amount.span, given_by=given)
 
 
 def read_number(line: Line, token: Token, to: Callable[[str], float] = float) -> float | None:
@@ -52,7 +93,7 @@ def read_number(line: Line, token: Token, to: Callable[[str], float] = float) ->
 
 
 def read_amount(line: Line, tree: Tree[Token], expected: Sequence[str]) -> Amount | None:
-    """The amount of a ``quantity`` or ``rate`` tree, or ``None`` with a report.
+    """The amount of a ``quantity``, ``rate`` or ``given`` tree, or ``None`` with a report.
 
     ``expected`` says in words what may stand there, for the message.
     """
@@ -60,6 +101,8 @@ def read_amount(line: Line, tree: Tree[Token], expected: Sequence[str]) -> Amoun
     span = line.span(tokens[0], tokens[-1])
     if tree.data == "rate":
         return _read_rate(line, tokens, span)
+    if tree.data == "given":
+        return _read_given(line, tokens[0], expected)
     if len(tokens) == 1:
         _report_no_unit(line, span, expected)
         return None
@@ -76,6 +119,49 @@ def read_amount(line: Line, tree: Tree[Token], expected: Sequence[str]) -> Amoun
         )
         return None
     return _sum_up(line, tokens[::2], known, span)
+
+
+def find_parameter(line: Line, token: Token) -> Parameter | None:
+    """The parameter that ``{rate}`` stands for, or ``None`` with a report."""
+    name = token.value.strip("{} \t").lower()
+    if name in line.parameters:
+        parameter = line.parameters[name]
+        line.is_incomplete |= parameter is None
+        return parameter
+    names = ", ".join(line.parameters)
+    close = difflib.get_close_matches(name, line.parameters, n=1)
+    there_is = f"there are {names}" if names else "there is none"
+    line.report(
+        line.span(token),
+        f"there is no parameter '{name}' above; {there_is}. A line such as "
+        f"'Parameter {name or 'rate'} = C/2' at the head of the profile makes one",
+        expected=tuple(f"{{{one}}}" for one in line.parameters),
+        suggestion=f"{{{close[0]}}}" if close else None,
+    )
+    return None
+
+
+def _read_given(line: Line, token: Token, expected: Sequence[str]) -> Amount | None:
+    parameter = find_parameter(line, token)
+    if parameter is None:
+        return None
+    dimension = dimension_of(parameter.kind)
+    if dimension is None:
+        line.report(
+            line.span(token),
+            f"the parameter '{parameter.name}' is a number without a unit: "
+            f"expected {either(expected)}",
+            expected=expected,
+        )
+        return None
+    return Amount(
+        parameter.default,
+        dimension,
+        is_rate=parameter.kind is ParameterKind.C_RATE,
+        span=line.span(token),
+        text=token.value,
+        parameter=parameter.name,
+    )
 
 
 def _sum_up(
@@ -123,8 +209,14 @@ def _report_no_unit(line: Line, span: Span, expected: Sequence[str]) -> None:
 def report_dimension(line: Line, amount: Amount, expected: Sequence[str], hint: str = "") -> None:
     """Say that an amount measures something that has no place there."""
     article = "an" if amount.dimension is Dimension.ENERGY else "a"
+    noun = "C-rate" if amount.is_rate else amount.dimension
+    suggestion = None
+    if amount.is_rate and not hint and tuple(expected) == (Dimension.TEMPERATURE.example,):
+        suggestion = f"{format_number(amount.value)} degC"
+        hint = f"; temperatures are written '{suggestion}'"
     line.report(
         amount.span,
-        f"expected {either(expected)}; {amount.text} is {article} {amount.dimension}{hint}",
+        f"expected {either(expected)}; {amount.text} is {article} {noun}{hint}",
         expected=expected,
+        suggestion=suggestion,
     )

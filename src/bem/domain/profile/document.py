@@ -3,13 +3,14 @@
 JSON is the model's own ``model_dump_json`` and ``model_validate_json``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import yaml
 from pydantic import ValidationError
 
-from bem.domain.profile.model import MAX_DEPTH, Profile
+from bem.domain.profile.model import MAX_DEPTH, EndNode, Profile, Then
+from bem.domain.profile.parameters import Path, inconsistencies, nodes_of
 from bem.domain.profile.problems import Problem, ProfileErrors, Span
 
 _MOST_LEVELS = 2 * MAX_DEPTH + 10
@@ -20,7 +21,7 @@ _START = Span(line=1, column=1, end_column=2)
 
 def to_yaml(profile: Profile) -> str:
     """The YAML document of a profile; ``from_yaml`` gives the same profile again."""
-    content = profile.model_dump(mode="json", exclude_none=True)
+    content = _without_empty(profile.model_dump(mode="json", exclude_none=True))
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True)
 
 
@@ -43,9 +44,52 @@ def from_yaml(text: str) -> Profile:
             [Problem.at(_START, f"the document cannot be read: {error}")]
         ) from error
     try:
-        return Profile.model_validate(content)
+        profile = Profile.model_validate(content)
     except ValidationError as error:
         raise ProfileErrors(_problems(error, root)) from error
+    troubles = [*inconsistencies(profile), *_lost_labels(profile)]
+    if troubles:
+        raise ProfileErrors(
+            Problem.at(_place(root, path), f"{_shown(path)}: {message}")
+            for path, message in troubles
+        )
+    return profile
+
+
+_ALWAYS = ("body",)
+"""Keys that stand there also with nothing in them."""
+
+
+def _without_empty(content: object) -> object:
+    """Leave out empty lists and that the next step follows, which go without saying."""
+    if isinstance(content, dict):
+        return {
+            key: _without_empty(value)
+            for key, value in content.items()
+            if key in _ALWAYS or (value != [] and (key, value) != ("then", Then.NEXT.value))
+        }
+    if isinstance(content, list):
+        return [_without_empty(one) for one in content]
+    return content
+
+
+def _lost_labels(profile: Profile) -> Iterator[tuple[Path, str]]:
+    """Labels that stand there twice, and ends that go to one that is not there."""
+    labels: set[str] = set()
+    targets: list[tuple[Path, str]] = []
+    for path, node in nodes_of(profile):
+        label = getattr(node, "label", None)
+        if label is None:
+            continue
+        if isinstance(node, EndNode):
+            targets.append(((*path, "label"), label))
+        elif label in labels:
+            yield (*path, "label"), f"there is already a step or loop with the label '{label}'"
+        else:
+            labels.add(label)
+    for path, label in targets:
+        if label not in labels:
+            yield path, f"no step or loop has the label '{label}'"
 
 
 class _Mark(Protocol):
@@ -85,9 +129,13 @@ def _syntax_problem(error: yaml.YAMLError) -> Problem:
 
 def _problems(error: ValidationError, root: yaml.Node | None) -> Iterable[Problem]:
     for one in error.errors(include_url=False, include_context=False, include_input=False):
-        path = ".".join(str(key) for key in one["loc"])
+        path = _shown(one["loc"])
         message = one["msg"].removeprefix("Value error, ")
         yield Problem.at(_place(root, one["loc"]), f"{path}: {message}" if path else message)
+
+
+def _shown(path: Path) -> str:
+    return ".".join(str(key) for key in path)
 
 
 def _place(root: yaml.Node | None, path: tuple[str | int, ...]) -> Span:

@@ -1,5 +1,7 @@
 """The one-line instructions of the predecessor: ``WAIT, t``, ``CC, i, TIME|VOLTAGE, x`` and so on.
 
+Besides those it had, its limit POWER, which it never finished, is understood after each mode.
+
 Values are in V, A, W and s; a positive sign charges. They mean steps of the model like any other,
 and print as such.
 """
@@ -23,9 +25,9 @@ from bem.domain.profile.model import (
 from bem.domain.units import Dimension, format_number, format_value, si_unit
 
 _LIMITS = {
-    "CC": ("TIME", "VOLTAGE"),
-    "CV": ("TIME", "CURRENT"),
-    "CP": ("TIME", "VOLTAGE", "CURRENT"),
+    "CC": ("TIME", "VOLTAGE", "POWER"),
+    "CV": ("TIME", "CURRENT", "POWER"),
+    "CP": ("TIME", "VOLTAGE", "CURRENT", "POWER"),
 }
 
 
@@ -38,7 +40,7 @@ def read_instruction(line: Line, tree: Tree[Token]) -> Step | None:
         return None
     if not limit:
         end = _end(line, "TIME", value, first)
-        return Rest(ends=(end,), source=line.whole) if end is not None else None
+        return Rest(ends=(end,), source=line.whole, label=line.label) if end is not None else None
     kind, second = limit
     if kind.type not in _LIMITS[mode.type]:
         line.report(
@@ -54,25 +56,30 @@ def read_instruction(line: Line, tree: Tree[Token]) -> Step | None:
 
 def _end(line: Line, limit: str, value: float, token: Token) -> End | None:
     dimension = {"TIME": Dimension.DURATION, **NAMED}[limit]
-    # Its limits of a current carry the sign of the direction, ours are magnitudes.
-    value = abs(value) if dimension is Dimension.CURRENT else value
+    # Its limits of a current and a power carry the sign of the direction, ours are magnitudes.
+    value = abs(value) if dimension in (Dimension.CURRENT, Dimension.POWER) else value
     span = line.span(token)
     shown = f"{format_number(value)} {si_unit(dimension).symbol}"
     return build_end(line, Amount(value, dimension, is_rate=False, span=span, text=shown), span)
 
 
 def _step(line: Line, mode: str, value: float, token: Token, end: End) -> Step | None:
-    span = line.span(token)
+    span, whole, label = line.span(token), line.whole, line.label
     if mode == "CV":
-        return ConstantVoltage(voltage=value, ends=(end,), source=line.whole, setpoint_source=span)
+        return ConstantVoltage(
+            voltage=value, ends=(end,), source=whole, label=label, setpoint_source=span
+        )
     if value == 0:
         return _zero(line, mode, end)
     if mode == "CP":
-        return ConstantPower(power=value, ends=(end,), source=line.whole, setpoint_source=span)
+        return ConstantPower(
+            power=value, ends=(end,), source=whole, label=label, setpoint_source=span
+        )
     return ConstantCurrent(
         current=Amperes(value=value, source=span),
         ends=(end,),
-        source=line.whole,
+        source=whole,
+        label=label,
         setpoint_source=span,
     )
 
@@ -80,7 +87,7 @@ def _step(line: Line, mode: str, value: float, token: Token, end: End) -> Step |
 def _zero(line: Line, mode: str, end: End) -> Step | None:
     """No current and no power are a rest, as long as it is clear when it ends."""
     if isinstance(end, DurationEnd):
-        return Rest(ends=(end,), source=line.whole)
+        return Rest(ends=(end,), source=line.whole, label=line.label)
     remedy = "end it at a TIME"
     if isinstance(end, VoltageEnd):
         shown = format_value(end.value, Dimension.VOLTAGE)

@@ -1,92 +1,136 @@
-"""One line of a profile's text to a step or the head of a loop, with all that is wrong in it."""
+"""One line of a profile's text to a step or the head of a block, with all that is wrong in it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import TypedDict
 
 from lark import Token, Tree
 
 from bem.domain.profile import words
-from bem.domain.profile.amounts import Amount, current, read_amount, report_dimension
-from bem.domain.profile.context import Line
-from bem.domain.profile.ends import read_end
+from bem.domain.profile.amounts import (
+    Amount,
+    current,
+    kind_of,
+    read_amount,
+    read_number,
+    report_dimension,
+)
+from bem.domain.profile.context import Line, Parameters
+from bem.domain.profile.heads import After, Head, read_after, read_block, read_repeat
 from bem.domain.profile.instructions import read_instruction
 from bem.domain.profile.model import (
-    MAX_PASSES,
+    MAX_MESSAGE,
     ConstantCurrent,
     ConstantPower,
+    ConstantResistance,
     ConstantVoltage,
     End,
+    Limit,
+    Parameter,
+    ParameterKind,
+    Pause,
     Record,
     Rest,
     Step,
 )
 from bem.domain.profile.problems import Problem, Span
+from bem.domain.profile.rules import read_limits, read_record
 from bem.domain.profile.syntax import parse_line
 from bem.domain.units import Dimension
 
-_MOST_DIGITS = 12
-"""Digits beyond which a number of passes is too large without being looked at."""
+_LABELLED = re.compile(r"(?P<lead>\s*)(?P<name>[^\W\d]\w*)(?P<colon>\s*:\s*)(?=\S)")
+_NONE: Parameters = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
-class LoopHead:
-    """A line that opens a loop. ``times`` is ``None`` if it could not be understood."""
+class Limits:
+    """A line of limits of the whole profile."""
 
-    times: int | None
-    source: Span
+    limits: tuple[Limit, ...]
+
+
+Content = Step | Head | Limits | Record | Parameter
 
 
 @dataclass(frozen=True, slots=True)
-class _After:
-    """What follows the set point."""
+class Reading:
+    """What a line says: ``None`` if it has to be mended first, and every problem found in it.
 
-    ends: tuple[End, ...]
-    record: Record | None
-
-
-def read_line(code: str, number: int) -> tuple[Step | LoopHead | None, list[Problem]]:
-    """Read one line, given without its comment but with its indentation.
-
-    Returns:
-        The step or loop head, or ``None`` if the line has to be mended first, and every problem
-        found in it. With problems, the step may lack the parts they are about.
+    ``label`` names it, ``parameter`` is the one it was meant to say, and ``targets`` are the
+    labels to which its ends go, each with its place; all of them also where it has problems.
     """
-    line = Line(code, number)
+
+    content: Content | None
+    problems: list[Problem]
+    label: str | None = None
+    parameter: str | None = None
+    targets: list[tuple[str, Span]] = field(default_factory=list)
+
+
+def read_line(code: str, number: int, parameters: Parameters = _NONE) -> Reading:
+    """Read one line, given without its comment but with its indentation."""
+    line = _labelled(code, number, parameters)
     tree = parse_line(line)
+    content: Content | None
     if tree is None:
-        broken = LoopHead(None, line.whole) if words.opens_loop(line.code) else None
-        return broken, line.problems
-    readers: dict[str, Callable[[Line, Tree[Token]], Step | LoopHead | None]] = {
-        "step": _read_step,
-        "repeat": _read_repeat,
-        "instruction": read_instruction,
-    }
-    return readers[tree.data](line, tree), line.problems
+        opens = words.opened_by(line.code.strip())
+        content = None
+        if opens is not None:
+            content = Head(opens, line.whole, is_broken=True, label=line.label)
+        return Reading(content, line.problems, line.label, _named_parameter(line.code))
+    content = _READERS[tree.data](line, tree)
+    if line.label is not None and isinstance(content, Limits | Record | Parameter):
+        line.report(line.whole, "only steps and loops have a label: take it away")
+    if isinstance(content, Head | None) or not (line.problems or line.is_incomplete):
+        kept = content
+    else:
+        kept = None
+    name = _named_parameter(line.code)
+    return Reading(kept, line.problems, line.label, name, line.targets)
 
 
-def _read_repeat(line: Line, tree: Tree[Token]) -> LoopHead:
-    token = next(one for one in tree.children if isinstance(one, Token))
-    digits = token.value
-    is_count = digits.isdigit() and len(digits) <= _MOST_DIGITS
-    times = int(digits) if is_count else None
-    if times is None or not 1 <= times <= MAX_PASSES:
-        line.report(
-            line.span(token),
-            f"a loop runs 1 to {MAX_PASSES:,} times, a whole number; found {digits}",
-            expected=("a number of times such as 500",),
-        )
-        times = None
-    return LoopHead(times=times, source=line.whole)
+def _labelled(code: str, number: int, parameters: Parameters) -> Line:
+    """The line with its label set apart; blanks stand in its place, so that columns stay."""
+    found = _LABELLED.match(code)
+    if found is None:
+        return Line(code, number, parameters=parameters)
+    name = found["name"].lower()
+    trouble = words.trouble_with_name(name)
+    start = len(found["lead"])
+    blank = " " * found.end() + code[found.end() :]
+    line = Line(
+        blank,
+        number,
+        parameters=parameters,
+        label=name if trouble is None else None,
+        start=start,
+    )
+    if trouble is not None:
+        span = Span(line=number, column=start + 1, end_column=start + 1 + len(name))
+        line.report(span, trouble, expected=("a label such as 'soak_2'",))
+    return line
+
+
+def _named_parameter(code: str) -> str | None:
+    found = re.match(r"\s*parameter\s+(\w+)", code, re.IGNORECASE)
+    return found[1].lower() if found is not None else None
+
+
+# -- steps
 
 
 def _read_step(line: Line, tree: Tree[Token]) -> Step | None:
-    verb = next(one.type for one in tree.children if isinstance(one, Token))
-    parts = [one for one in tree.children if isinstance(one, Tree)]
+    first, *rest = tree.children
+    parts = [one for one in rest if isinstance(one, Tree)]
+    verb = first.type if isinstance(first, Token) else ""
     if verb in ("REST", "WAIT"):
-        after = _read_after(line, parts)
-        return Rest(ends=after.ends, record=after.record, source=line.whole)
+        return Rest(**_common(line, read_after(line, parts)))
+    if verb == "PAUSE":
+        return _pause(line, next(one for one in rest if isinstance(one, Token)), parts)
     amount = read_amount(line, parts[0], words.setpoints(verb))
-    after = _read_after(line, parts[1:])
+    after = read_after(line, parts[1:])
     if amount is None:
         return None
     if verb == "HOLD":
@@ -94,20 +138,44 @@ def _read_step(line: Line, tree: Tree[Token]) -> Step | None:
     return _drive(line, amount, after, charge=verb == "CHARGE")
 
 
-def _read_after(line: Line, parts: list[Tree[Token]]) -> _After:
-    ends: list[End] = []
-    record = None
-    for part in parts:
-        if part.data == "end":
-            end = read_end(line, part)
-            if end is not None:
-                ends.append(end)
-        else:
-            record = _read_record(line, part)
-    return _After(tuple(ends), record)
+class _Common(TypedDict):
+    """What all steps have."""
+
+    label: str | None
+    ends: tuple[End, ...]
+    record: Record | None
+    limits: tuple[Limit, ...]
+    source: Span
+    setpoint_source: Span | None
 
 
-def _hold(line: Line, amount: Amount, after: _After) -> ConstantVoltage | None:
+def _common(line: Line, after: After, place: Span | None = None) -> _Common:
+    return {
+        "label": line.label,
+        "ends": after.ends,
+        "record": after.record,
+        "limits": after.limits,
+        "source": line.whole,
+        "setpoint_source": place,
+    }
+
+
+def _pause(line: Line, token: Token, parts: list[Tree[Token]]) -> Pause | None:
+    after = read_after(line, parts)
+    message = token.value.strip('"').strip()
+    if not message:
+        trouble = "a pause tells a person what to do: write it between the quotes"
+    elif len(message) > MAX_MESSAGE:
+        trouble = f"a message has at most {MAX_MESSAGE} characters; this one has {len(message)}"
+    elif not message.isprintable():
+        trouble = "the message holds characters that cannot be printed; type it again"
+    else:
+        return Pause(message=message, **_common(line, after))
+    line.report(line.span(token), trouble, expected=("a message in double quotes",))
+    return None
+
+
+def _hold(line: Line, amount: Amount, after: After) -> ConstantVoltage | None:
     if amount.dimension is not Dimension.VOLTAGE:
         hint = ""
         if amount.dimension in (Dimension.CURRENT, Dimension.POWER):
@@ -116,50 +184,45 @@ def _hold(line: Line, amount: Amount, after: _After) -> ConstantVoltage | None:
         return None
     return ConstantVoltage(
         voltage=amount.value,
-        ends=after.ends,
-        record=after.record,
-        source=line.whole,
-        setpoint_source=amount.span,
+        given_by=amount.given("voltage"),
+        **_common(line, after, amount.span),
     )
 
 
 def _drive(
-    line: Line, amount: Amount, after: _After, *, charge: bool
-) -> ConstantCurrent | ConstantPower | None:
+    line: Line, amount: Amount, after: After, *, charge: bool
+) -> ConstantCurrent | ConstantPower | ConstantResistance | None:
     if not _can_drive(line, amount, charge=charge):
         return None
+    common = _common(line, after, amount.span)
     signed = amount.value if charge else -amount.value
+    if amount.dimension is Dimension.RESISTANCE:
+        given = amount.given("resistance")
+        return ConstantResistance(resistance=amount.value, given_by=given, **common)
     if amount.dimension is Dimension.POWER:
-        return ConstantPower(
-            power=signed,
-            ends=after.ends,
-            record=after.record,
-            source=line.whole,
-            setpoint_source=amount.span,
-        )
-    return ConstantCurrent(
-        current=current(amount, signed),
-        ends=after.ends,
-        record=after.record,
-        source=line.whole,
-        setpoint_source=amount.span,
-    )
+        return ConstantPower(power=signed, given_by=amount.given("power"), **common)
+    return ConstantCurrent(current=current(amount, signed), **common)
 
 
 def _can_drive(line: Line, amount: Amount, *, charge: bool) -> bool:
     verb, other = ("Charge", "Discharge") if charge else ("Discharge", "Charge")
-    expected = words.setpoints("CHARGE")
-    if amount.dimension not in (Dimension.CURRENT, Dimension.POWER):
+    expected = words.setpoints(verb.upper())
+    if amount.dimension not in (Dimension.CURRENT, Dimension.POWER, Dimension.RESISTANCE):
         is_voltage = amount.dimension is Dimension.VOLTAGE
         hint = f"; to hold a voltage write 'Hold at {amount.text}'" if is_voltage else ""
         report_dimension(line, amount, expected, hint)
         return False
+    if amount.dimension is Dimension.RESISTANCE and charge:
+        hint = f", and a resistance only discharges: write 'Discharge at {amount.unsigned}'"
+        report_dimension(line, amount, expected, hint)
+        return False
     if amount.value < 0:
+        remedy = f", or '{other} at {amount.unsigned}'"
         line.report(
             amount.span,
-            f"'{verb}' already gives the direction: write the value without a sign, or "
-            f"'{other} at {amount.unsigned}'",
-            suggestion=amount.unsigned,
+            f"'{verb}' already gives the direction: write the value without a sign"
+            f"{'' if amount.dimension is Dimension.RESISTANCE else remedy}",
+            suggestion=amount.mended,
         )
         return False
     if amount.value == 0:
@@ -172,28 +235,60 @@ def _can_drive(line: Line, amount: Amount, *, charge: bool) -> bool:
     return True
 
 
-def _read_record(line: Line, tree: Tree[Token]) -> Record | None:
-    is_rule = tree.data == "record"  # else "(1 minute period)", which knows durations only
-    expected = words.CHANGES if is_rule else (Dimension.DURATION.example,)
-    changes = (Dimension.VOLTAGE, Dimension.CURRENT) if is_rule else ()
-    found: dict[Dimension, float] = {}
-    for part in tree.children:
-        amount = read_amount(line, part, expected) if isinstance(part, Tree) else None
-        if amount is None:
-            continue
-        if amount.is_rate or amount.dimension not in (Dimension.DURATION, *changes):
-            report_dimension(line, amount, expected)
-        elif amount.value <= 0:
-            line.report(amount.span, f"recording needs a value above 0; found {amount.text}")
-        elif amount.dimension in found:
-            message = f"the record rule already has a {amount.dimension}: keep one of them"
-            line.report(amount.span, message)
-        else:
-            found[amount.dimension] = amount.value
-    if not found:
+# -- lines at the head of a profile
+
+
+def _read_limits(line: Line, tree: Tree[Token]) -> Limits:
+    return Limits(tuple(read_limits(line, tree)))
+
+
+def _read_rule(line: Line, tree: Tree[Token]) -> Record | None:
+    return read_record(line, next(one for one in tree.children if isinstance(one, Tree)))
+
+
+def _read_parameter(line: Line, tree: Tree[Token]) -> Parameter | None:
+    token = next(one for one in tree.children if isinstance(one, Token))
+    body = next(one for one in tree.children if isinstance(one, Tree))
+    name = words.name_in(token)
+    trouble = words.trouble_with_name(name) if name is not None else "a parameter needs a name"
+    if name is None or trouble is not None:
+        line.report(
+            line.span(token),
+            f"{trouble}: write for example 'Parameter rate = C/2'",
+            expected=("a name such as 'rate'",),
+        )
         return None
-    return Record(
-        every=found.get(Dimension.DURATION),
-        voltage_change=found.get(Dimension.VOLTAGE),
-        current_change=found.get(Dimension.CURRENT),
-    )
+    if body.data == "quantity" and len(body.children) == 1:
+        return _number(line, name, body)
+    amount = read_amount(line, body, ("a value such as C/2 or 4.2 V",))
+    kind = kind_of(amount) if amount is not None else None
+    if amount is None:
+        return None
+    if kind is None:
+        line.report(
+            amount.span,
+            f"a {amount.dimension} cannot be a parameter: write {amount.text} where it is used",
+        )
+        return None
+    return Parameter(name=name, kind=kind, default=amount.value, source=line.whole)
+
+
+def _number(line: Line, name: str, tree: Tree[Token]) -> Parameter | None:
+    token = next(one for one in tree.children if isinstance(one, Token))
+    value = read_number(line, token)
+    if value is None:
+        return None
+    kind = ParameterKind.NUMBER
+    return Parameter(name=name, kind=kind, default=value, source=line.whole)
+
+
+_READERS: Mapping[str, Callable[[Line, Tree[Token]], Content | None]] = {
+    "step": _read_step,
+    "repeat": read_repeat,
+    "drive": read_block,
+    "pulse": read_block,
+    "instruction": read_instruction,
+    "limits": _read_limits,
+    "rule": _read_rule,
+    "parameter": _read_parameter,
+}

@@ -1,15 +1,22 @@
 """The typed model of a profile: what text and YAML both stand for.
 
-Values are in V, A, W, Ah and s; current and power are positive when charging. New kinds of steps
-and ends join the unions by their ``kind``; existing kinds only ever gain optional fields, so that
-profiles once stored stay readable.
+Values are in V, A, W, Ah, Wh, s, ohm, degC, V/s and L/min; current and power are positive when
+charging. New kinds of steps and ends join the unions by their ``kind``; existing kinds only ever
+gain optional fields, so that profiles once stored stay readable.
 """
 
 from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    field_validator,
+    model_validator,
+)
 
 from bem.domain.profile.problems import Span
 
@@ -23,11 +30,30 @@ MAX_MESSAGE = 500
 """Most characters of what a person is told in a pause."""
 MAX_POINTS = 100_000
 """Most rows of a table over time."""
+MAX_PULSES = 100
+"""Most pulses of one pass of a train."""
+MAX_DELAY = 86_400.0
+"""Longest delay (s) of a limit."""
 IDENTIFIER = r"^[a-z][a-z0-9_]{0,31}$"
 """Labels and parameters: lower-case letters, digits and underscores."""
 
 
-Identifier = Annotated[str, Field(pattern=IDENTIFIER)]
+RESERVED = frozenset(
+    (
+        *("profile", "parameter", "record", "limit", "repeat", "drive", "pulse"),
+        *("next", "stop", "fail", "forever"),
+    )
+)
+"""Words that open a line of their own or follow 'then', and so can name nothing."""
+
+
+def _is_free(name: str) -> str:
+    if name in RESERVED:
+        raise ValueError(f"'{name}' is a word of the language: choose another name")
+    return name
+
+
+Identifier = Annotated[str, Field(pattern=IDENTIFIER), AfterValidator(_is_free)]
 
 
 class Node(BaseModel):
@@ -41,6 +67,15 @@ class Node(BaseModel):
 
     source: Span | None = Field(default=None, exclude=True, repr=False)
     given_by: tuple[tuple[str, Identifier], ...] = ()
+
+    @field_validator("given_by")
+    @classmethod
+    def _each_field_once(cls, given: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+        names = [name for name, _ in given]
+        for name in names:
+            if name not in cls.model_fields or names.count(name) > 1:
+                raise ValueError(f"'{name}' is no field of this part, or stands there twice")
+        return tuple(sorted(given))
 
     def _content(self) -> tuple[object, ...]:
         fields = type(self).model_fields.items()
@@ -214,6 +249,8 @@ class Limited(StrEnum):
     """Magnitude of the net charge moved, Ah: in the step, or since the start for a profile's."""
     DURATION = "duration"
     """s: of the step, or of the whole run for a profile's."""
+    FLOW = "flow"
+    """Any ``flow…`` channel, L/min."""
 
 
 class Limit(Node):
@@ -225,7 +262,7 @@ class Limit(Node):
     quantity: Limited
     side: Side
     value: float
-    delay_s: float = Field(default=0.0, ge=0, le=86_400)
+    delay_s: float = Field(default=0.0, ge=0, le=MAX_DELAY)
 
     @model_validator(mode="after")
     def _magnitudes_have_no_least(self) -> "Limit":
@@ -356,7 +393,7 @@ class PulseTrain(StepNode):
 
     kind: Literal["pulse_train"] = "pulse_train"
     drives: Driven
-    pulses: tuple[Pulse, ...] = Field(min_length=1, max_length=100)
+    pulses: tuple[Pulse, ...] = Field(min_length=1, max_length=MAX_PULSES)
     times: int = Field(default=1, ge=1, le=MAX_PASSES)
 
 

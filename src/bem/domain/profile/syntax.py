@@ -1,5 +1,6 @@
 """The grammar of one line at work: text to a tree, mending what is clear to find further errors."""
 
+import re
 from functools import lru_cache
 from importlib.resources import files
 
@@ -8,7 +9,11 @@ from lark.exceptions import UnexpectedInput, UnexpectedToken
 
 from bem.domain.profile import words
 from bem.domain.profile.context import Line, either
+from bem.domain.profile.problems import Span
+from bem.domain.units import Dimension, in_celsius
 
+_AMBIENT = re.compile(r"at\s+[-+\u2212]?[\d.]+\s*(oC|\u00b0C|\u2103|degC|C|K)(?!\w)", re.IGNORECASE)
+"""The temperature around the battery in the strings of PyBaMM: ``at 25oC``."""
 _GROUP = 3
 """Digits of a group of thousands."""
 
@@ -60,6 +65,8 @@ class _Mender:
         guess = words.meant(token.value, accepted) if token.type == "WORD" else None
         if guess is not None:
             return self._replace(error, *guess)
+        if self._is_foreign(token):
+            return False
         if words.could_be_unit(token) and "UNIT" in accepted and _follows_number(error):
             return self._skip_unit(error)
         missing = words.keyword(next(iter(accepted))) if len(accepted) == 1 else None
@@ -84,13 +91,50 @@ class _Mender:
         error.interactive_parser.feed_token(Token.new_borrow_pos(terminal, spelling, token))
         return True
 
+    def _is_foreign(self, token: Token) -> bool:
+        """Whether the token opens what other languages have and this one says otherwise."""
+        code = self._line.code
+        rest = code[(token.column or 1) - 1 :]
+        if token.type == "_AT" and _AMBIENT.match(rest):
+            message = (
+                "a profile does not set the temperature around the battery: take this out and set "
+                "the chamber; to stop when it gets too warm write 'limit temperature 45 degC'"
+            )
+            self._line.report(self._part(token, _AMBIENT, rest), message)
+            return True
+        if token.value.lower() == "run" and not code[: (token.column or 1) - 1].strip():
+            message = (
+                "a drive cycle stands in the profile itself: write 'Drive current:' and, indented "
+                "below it, a line with a time in s and a value in A for each change (or 'Drive "
+                "power:', 'Drive C-rate:'); a CSV file can be imported"
+            )
+            self._line.report(self._line.span(token), message, expected=("'Drive current:'",))
+            return True
+        return False
+
+    def _part(self, token: Token, pattern: re.Pattern[str], rest: str) -> Span:
+        start = self._line.span(token)
+        found = pattern.match(rest)
+        width = len(found[0]) if found is not None else len(token.value)
+        return start.model_copy(update={"end_column": start.column + width})
+
     def _skip_unit(self, error: UnexpectedToken) -> bool:
         token = error.token
-        self._line.report(
-            self._line.span(token),
-            f"'{token.value}' is not a unit; expected one such as V, A, W, Ah, s, min or h",
-            expected=words.phrases({"UNIT"}, ()),
-        )
+        number = _tokens(error)[-1].value
+        celsius = in_celsius(number.replace("\N{MINUS SIGN}", "-"), token.value)
+        if celsius is None:
+            self._line.report(
+                self._line.span(token),
+                f"'{token.value}' is not a unit; expected one such as V, A, W, Ah, s, min or h",
+                expected=words.phrases({"UNIT"}, ()),
+            )
+        else:
+            self._line.report(
+                self._line.span(_tokens(error)[-1], token),
+                f"temperatures are in degC: write '{celsius}' for {number} {token.value}",
+                expected=(Dimension.TEMPERATURE.example,),
+                suggestion=celsius,
+            )
         unit = Token.new_borrow_pos("UNIT", words.UNKNOWN_UNIT, token)
         error.interactive_parser.feed_token(unit)
         return True
@@ -115,6 +159,14 @@ class _Mender:
         token = error.token
         if token.type == "GROUPED":
             self._report_comma(token)
+            return
+        if token.value == '"':
+            self._line.report(
+                self._line.span(token),
+                "this quote is never closed: a message stands between double quotes",
+                expected=("a message in double quotes",),
+                suggestion=f'{self._line.code[(token.column or 1) - 1 :]}"',
+            )
             return
         before = _tokens(error)
         expected = words.phrases(error.accepts or set(), before)

@@ -1,20 +1,23 @@
 """Profiles as people write them: text to the model.
 
-A line is a step or the head of a loop; the lines indented below a head are its body. ``#`` begins
-a comment. The first line may name the profile: ``Profile: Cycle life of 18650``. ``line.lark``
-holds the grammar of one line.
+A line is a step, the head of a block (``Repeat``, ``Drive``, ``Pulse``), or says something of the
+whole profile (its name, parameters, limits, recording). The lines indented below a head are its
+block. ``#`` begins a comment. ``line.lark`` holds the grammar of one line.
 """
 
+import difflib
 import re
-from dataclasses import dataclass, field
 
-from bem.domain.profile.line import LoopHead, read_line
+from bem.domain.profile.blocks import Block, close, is_loop, without_lines
+from bem.domain.profile.heads import Head
+from bem.domain.profile.line import Limits, Reading, read_line
 from bem.domain.profile.model import (
     MAX_DEPTH,
     MAX_NAME,
-    Item,
+    Limit,
+    Parameter,
     Profile,
-    Repeat,
+    Record,
 )
 from bem.domain.profile.problems import Problem, ProfileErrors, Span, in_order
 
@@ -22,6 +25,8 @@ _NAME = re.compile(r"\s*profile\s*:(?P<name>.*)", re.IGNORECASE)
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _BYTE_ORDER_MARK = "\ufeff"
 _TAB_WIDTH = 4
+_CODE = re.compile(r'(?:[^"#]|"[^"]*")*')
+"""What stands in front of a comment: a ``#`` between quotes begins none."""
 
 
 def parse_profile(text: str) -> Profile:
@@ -50,24 +55,26 @@ def read_profile(text: str) -> tuple[Profile, list[Problem]]:
     return reader.finish(), in_order(reader.problems)
 
 
-@dataclass
-class _Block:
-    """Lines of one indentation. ``tolerated``: wrong indentations that were reported once."""
-
-    indent: int
-    head: LoopHead | None = None
-    items: list[Item] = field(default_factory=list)
-    tolerated: set[int] = field(default_factory=set)
+def _without_comment(line: str) -> str:
+    found = _CODE.match(line)
+    end = found.end() if found is not None else 0
+    return line[:end] + line[end:].partition("#")[0]
 
 
 class _TextReader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
         self._name: str | None = None
-        self._blocks: list[_Block] = []
-        self._open_head: LoopHead | None = None
+        self._parameters: dict[str, Parameter | None] = {}
+        self._limits: list[Limit] = []
+        self._record: Record | None = None
+        self._labels: dict[str, Span] = {}
+        self._targets: list[tuple[str, Span]] = []
+        self._blocks: list[Block] = []
+        self._open_head: Head | None = None
         self._indented_with: tuple[str, int] | None = None
         self._seen_line = False
+        self._seen_step = False
 
     def feed(self, number: int, line: str) -> None:
         """Read the next line."""
@@ -76,28 +83,116 @@ class _TextReader:
             self._read_name(number, line, named)
             self._seen_line = True
             return
-        code = line.partition("#")[0].rstrip()
+        code = _without_comment(line).rstrip()
         if not code:
             return
         self._seen_line = True
         lead = code[: len(code) - len(code.lstrip())]
         place = Span(line=number, column=1, end_column=max(len(lead), 1) + 1)
         self._enter(place, self._indentation(number, lead))
-        item, problems = read_line(code, number)
-        self.problems.extend(problems)
-        if isinstance(item, LoopHead):
-            self._open_head = item
-        elif item is not None and not problems:
-            self._blocks[-1].items.append(item)
+        rows = self._blocks[-1].rows
+        if rows is not None:
+            rows.read(code, number)
+        else:
+            self._take(read_line(code, number, self._parameters), number, code)
 
     def finish(self) -> Profile:
         """Close what is open."""
         self._drop_open_head()
         while len(self._blocks) > 1:
             self._close()
+        self._check_targets()
         body = self._blocks[0].items if self._blocks else []
         start = Span(line=1, column=1, end_column=1)
-        return Profile(name=self._name, body=tuple(body), source=start)
+        return Profile(
+            name=self._name,
+            parameters=tuple(one for one in self._parameters.values() if one is not None),
+            limits=tuple(self._limits),
+            record=self._record,
+            body=tuple(body),
+            source=start,
+        )
+
+    def _take(self, reading: Reading, number: int, code: str) -> None:
+        """Put what a line says where it belongs."""
+        self.problems.extend(reading.problems)
+        self._targets.extend(reading.targets)
+        start = len(code) - len(code.lstrip())
+        place = Span(line=number, column=start + 1, end_column=len(code) + 1)
+        if reading.label is not None:
+            self._name_place(reading.label, place)
+        content = reading.content
+        if reading.parameter is not None:
+            self._take_parameter(reading.parameter, content, place)
+        elif isinstance(content, Limits | Record):
+            self._take_rule(content, place)
+        else:
+            self._seen_step = True
+            if isinstance(content, Head):
+                self._open_head = content
+            elif content is not None and not isinstance(content, Parameter):
+                self._blocks[-1].items.append(content)
+
+    # -- lines at the head of the profile
+
+    def _take_parameter(self, name: str, content: object, place: Span) -> None:
+        if self._is_late(place, f"the parameter '{name}'"):
+            return
+        if name in self._parameters:
+            message = f"there is already a parameter '{name}': keep one of them"
+            self.problems.append(Problem.at(place, message))
+            return
+        self._parameters[name] = content if isinstance(content, Parameter) else None
+
+    def _take_rule(self, content: Limits | Record, place: Span) -> None:
+        is_limits = isinstance(content, Limits)
+        what = "a limit" if is_limits else "a rule of recording"
+        if self._is_late(place, f"{what} of the whole profile"):
+            return
+        if isinstance(content, Limits):
+            self._limits.extend(content.limits)
+        elif self._record is not None:
+            message = "the profile already has a rule of recording: keep one of them"
+            self.problems.append(Problem.at(place, message))
+        else:
+            self._record = content
+
+    def _is_late(self, place: Span, what: str) -> bool:
+        if not self._seen_step:
+            return False
+        message = (
+            f"{what} stands above the first step; what holds for one step stands at the end of "
+            "its line"
+        )
+        self.problems.append(Problem.at(place, message))
+        return True
+
+    # -- labels
+
+    def _name_place(self, label: str, place: Span) -> None:
+        other = self._labels.get(label)
+        if other is None:
+            self._labels[label] = place
+            return
+        span = place.model_copy(update={"end_column": place.column + len(label)})
+        message = f"line {other.line} already has the label '{label}': choose another"
+        self.problems.append(Problem.at(span, message))
+
+    def _check_targets(self) -> None:
+        for label, place in self._targets:
+            if label in self._labels:
+                continue
+            known = ", ".join(self._labels)
+            close = difflib.get_close_matches(label, self._labels, n=1)
+            self.problems.append(
+                Problem.at(
+                    place,
+                    f"no step or loop has the label '{label}'; "
+                    + (f"there are {known}" if known else f"write '{label}:' in front of one"),
+                    expected=tuple(self._labels),
+                    suggestion=close[0] if close else None,
+                )
+            )
 
     def _read_name(self, number: int, line: str, named: re.Match[str]) -> None:
         name = named["name"].strip()
@@ -146,14 +241,14 @@ class _TextReader:
     def _enter(self, place: Span, indent: int) -> None:
         """Make the block that a line of this indentation belongs to the innermost one."""
         if not self._blocks:
-            self._blocks.append(_Block(indent))
+            self._blocks.append(Block(indent))
             return
         head, self._open_head = self._open_head, None
         if head is not None and indent > self._blocks[-1].indent:
             self._open(indent, head)
             return
         if head is not None:
-            self._report_no_body(head)
+            self.problems.extend(without_lines(head))
         self._leave(place, indent)
 
     def _leave(self, place: Span, indent: int) -> None:
@@ -171,41 +266,35 @@ class _TextReader:
             Problem.at(
                 place,
                 f"this line is indented by {indent}, which fits no line above it: expected "
-                f"{choices}. Only the lines below a 'Repeat' are indented further than it",
+                f"{choices}. Only the lines below a 'Repeat', 'Drive' or 'Pulse' are indented "
+                "further than it",
                 expected=tuple(f"an indentation of {one}" for one in fitting),
             )
         )
 
-    # -- loops
+    # -- blocks
 
-    def _open(self, indent: int, head: LoopHead) -> None:
-        if len(self._blocks) == MAX_DEPTH + 1:
+    def _open(self, indent: int, head: Head) -> None:
+        block = Block(indent, head)
+        if is_loop(block) and self._depth == MAX_DEPTH:
             self.problems.append(
                 Problem.at(head.source, f"loops nest at most {MAX_DEPTH} deep; this one is deeper")
             )
-        self._blocks.append(_Block(indent, head))
+        self._blocks.append(block)
+
+    @property
+    def _depth(self) -> int:
+        return sum(is_loop(block) for block in self._blocks)
 
     def _close(self) -> None:
         block = self._blocks.pop()
-        head = block.head
-        too_deep = len(self._blocks) > MAX_DEPTH
-        if head is None or head.times is None or not block.items or too_deep:
-            return  # reported where it went wrong
-        loop = Repeat(times=head.times, body=tuple(block.items), source=head.source)
-        self._blocks[-1].items.append(loop)
+        item, problems = close(block)
+        self.problems.extend(problems)
+        is_too_deep = is_loop(block) and self._depth >= MAX_DEPTH
+        if item is not None and not is_too_deep:
+            self._blocks[-1].items.append(item)
 
     def _drop_open_head(self) -> None:
         if self._open_head is not None:
-            self._report_no_body(self._open_head)
+            self.problems.extend(without_lines(self._open_head))
             self._open_head = None
-
-    def _report_no_body(self, head: LoopHead) -> None:
-        if head.times is None:
-            return  # the head itself has to be mended first
-        self.problems.append(
-            Problem.at(
-                head.source,
-                "this loop has no steps: indent the lines to repeat below it",
-                expected=("an indented line below",),
-            )
-        )

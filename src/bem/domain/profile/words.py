@@ -1,11 +1,14 @@
 """The words of the language: their spellings, and how messages speak of them."""
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Sequence, Set
+from enum import StrEnum
 
 from lark import Token
 from lark.lark import PostLex
 
+from bem.domain.profile.model import IDENTIFIER, RESERVED
 from bem.domain.units import Dimension, find_unit, suggest_unit
 
 _SPELLINGS = {
@@ -36,6 +39,31 @@ _SPELLINGS = {
     "cc": "CC",
     "cv": "CV",
     "cp": "CP",
+    "pause": "PAUSE",
+    "energy": "ENERGY",
+    "temperature": "TEMPERATURE",
+    "slope": "SLOPE",
+    "dv/dt": "SLOPE",
+    "flow": "FLOW",
+    "cell": "CELL",
+    "duration": "DURATION",
+    "falls": "FALLS",
+    "drops": "FALLS",
+    "by": "_BY",
+    "then": "_THEN",
+    "next": "NEXT",
+    "stop": "STOP",
+    "fail": "FAIL",
+    "limit": "_LIMIT",
+    "most": "_MOST",
+    "forever": "FOREVER",
+    "of": "_OF",
+    "the": "_THE",
+    "first": "_FIRST",
+    "cycle": "_CYCLE",
+    "pass": "_CYCLE",
+    "drive": "_DRIVE",
+    "pulse": "_PULSE",
 }
 _SIGNS = {">": "ABOVE", ">=": "ABOVE", "≥": "ABOVE", "<": "BELOW", "<=": "BELOW", "≤": "BELOW"}
 
@@ -48,12 +76,20 @@ _MEANT = {
     "over": "above",
     "exceeds": "above",
     "under": "below",
-    "pause": "rest",
     "loop": "repeat",
     "keep": "hold",
     "log": "record",
     "save": "record",
     "each": "every",
+    "max": "most",
+    "maximum": "most",
+    "endless": "forever",
+    "abort": "fail",
+    "end": "stop",
+    "continue": "next",
+    "table": "drive",
+    "pulses": "pulse",
+    "falling": "falls",
 }
 
 UNKNOWN_UNIT = "?"
@@ -87,10 +123,40 @@ def could_be_unit(token: Token) -> bool:
     return token.type in ("WORD", "_TIMES")
 
 
-def opens_loop(code: str) -> bool:
-    """Whether a line that cannot be read was meant to open a loop."""
-    first = code.split(maxsplit=1)[0].lower()
-    return _SPELLINGS.get(first) == "_REPEAT" or code.endswith(":")
+class Opens(StrEnum):
+    """What a line opens: the lines indented below it belong to it."""
+
+    LOOP = "loop"
+    TABLE = "table"
+    PULSES = "pulses"
+
+
+def opened_by(code: str) -> Opens | None:
+    """What a line that cannot be read was meant to open."""
+    first = code.split(maxsplit=1)[0].lower().rstrip(":") if code.strip() else ""
+    openers = {"_REPEAT": Opens.LOOP, "_DRIVE": Opens.TABLE, "_PULSE": Opens.PULSES}
+    opens = openers.get(_SPELLINGS.get(first, ""))
+    return Opens.LOOP if opens is None and code.endswith(":") else opens
+
+
+def name_in(token: Token) -> str | None:
+    """The label or parameter that a GO_TO or PARAMETER token names."""
+    words = token.value.split()
+    is_written_apart = token.type == "GO_TO" and words[0].lower() == "go"
+    is_named = len(words) > 1 + is_written_apart
+    return words[-1].lower() if is_named else None
+
+
+def trouble_with_name(name: str) -> str | None:
+    """Why a label or parameter cannot have this name, in lower case, or ``None`` if it can."""
+    if name in RESERVED:
+        return f"'{name}' is a word of the language and cannot be a name: choose another"
+    if re.fullmatch(IDENTIFIER, name) is None:
+        return (
+            f"'{name}' cannot be a name: use a letter and then at most 31 letters a to z, digits "
+            "and underscores, such as 'soak_2'"
+        )
+    return None
 
 
 def keyword(terminal: str) -> str | None:
@@ -118,17 +184,31 @@ def meant(word: str, accepted: Set[str]) -> tuple[str, str] | None:
 
 
 _SETPOINTS = {
-    "CHARGE": (Dimension.CURRENT.example, Dimension.POWER.example),
-    "DISCHARGE": (Dimension.CURRENT.example, Dimension.POWER.example),
-    "HOLD": (Dimension.VOLTAGE.example,),
+    "CHARGE": (Dimension.CURRENT, Dimension.POWER),
+    "DISCHARGE": (Dimension.CURRENT, Dimension.POWER, Dimension.RESISTANCE),
+    "HOLD": (Dimension.VOLTAGE,),
 }
-ENDS = (
-    Dimension.DURATION.example,
-    Dimension.VOLTAGE.example,
-    Dimension.CURRENT.example,
-    Dimension.CAPACITY.example,
+_ENDS = (
+    Dimension.DURATION,
+    Dimension.VOLTAGE,
+    Dimension.CURRENT,
+    Dimension.POWER,
+    Dimension.ENERGY,
+    Dimension.CAPACITY,
 )
+_LIMITS = (
+    Dimension.VOLTAGE,
+    Dimension.CURRENT,
+    Dimension.POWER,
+    Dimension.TEMPERATURE,
+    Dimension.CAPACITY,
+    Dimension.DURATION,
+    Dimension.FLOW,
+)
+ENDS = tuple(one.example for one in _ENDS)
 """What may end a step, in words."""
+LIMITS = tuple(one.example for one in _LIMITS)
+"""What may be limited, in words."""
 CHANGES = (
     "a time such as 10 s",
     "a voltage change such as 5 mV",
@@ -141,29 +221,58 @@ _PHRASES = {
     "CHARGE": "'Charge'",
     "DISCHARGE": "'Discharge'",
     "HOLD": "'Hold'",
+    "PAUSE": "'Pause'",
     "_REPEAT": "'Repeat'",
+    "_DRIVE": "'Drive'",
+    "_PULSE": "'Pulse'",
+    "PARAMETER": "'Parameter'",
+    "STRING": "a message in double quotes",
     "_AT": "'at'",
     "UNTIL": "'until'",
     "FOR": "'for'",
     "_OR": "'or'",
+    "_THEN": "'then'",
+    "NEXT": "'next'",
+    "GO_TO": "'go to' and a label",
+    "STOP": "'stop'",
+    "FAIL": "'fail'",
+    "FALLS": "'falls by'",
+    "_BY": "'by'",
     "_RECORD": "'record every'",
+    "_LIMIT": "'limit'",
     "UNIT": "a unit such as V, A, W, Ah or min",
     "_PERIOD": "'period'",
     "_TIMES": "'times'",
+    "_MOST": "'most'",
+    "FOREVER": "'forever'",
     "_SLASH": "'/' and a number as in C/2",
     "_COMMA": "a comma",
+    "_EQUALS": "'='",
+    "_OF": "'of the first cycle'",
+    "_FIRST": "'first'",
+    "_CYCLE": "'cycle'",
+    "_COLON": "':'",
     "RPAR": "')'",
 }
-_LIMITS = {
+_NAMES = {
     "TIME": "'TIME'",
     "VOLTAGE": "'VOLTAGE'",
     "CURRENT": "'CURRENT'",
+    "POWER": "'POWER'",
+}
+_DRIVEN = ("'current'", "'power'", "'C-rate'")
+_QUANTITIES = {
+    "CAPACITY": "'capacity'",
+    "ENERGY": "'energy'",
+    "VOLTAGE": "'voltage'",
+    "ABOVE": "'above'",
+    "BELOW": "'below'",
 }
 
 
 def setpoints(verb: str) -> tuple[str, ...]:
     """What may follow ``Charge at`` and its like, in words."""
-    return _SETPOINTS[verb]
+    return tuple(one.example for one in _SETPOINTS[verb])
 
 
 def phrases(accepted: Set[str], before: Sequence[Token]) -> list[str]:
@@ -177,30 +286,73 @@ def phrases(accepted: Set[str], before: Sequence[Token]) -> list[str]:
     if "NUMBER" in accepted:
         words.extend(_value_phrases([token.type for token in before]))
     elif "TIME" in accepted and "VOLTAGE" in accepted:
-        words.extend(_LIMITS.values())
+        words.extend(_NAMES.values())
+    elif "C_RATE" in accepted:
+        words.extend(_DRIVEN)
+    elif "REST" not in accepted:
+        words.extend(phrase for name, phrase in _QUANTITIES.items() if name in accepted)
     for terminal, phrase in _PHRASES.items():
-        if terminal in accepted and not (terminal == "_EVERY" and words):
+        if terminal in accepted and phrase not in words and terminal not in _unsaid(words, before):
             words.append(phrase)
     if "$END" in accepted:
         words.append("the end of the line")
     return words
 
 
-def _value_phrases(before: Sequence[str]) -> Iterable[str]:
+def _unsaid(words: Sequence[str], before: Sequence[Token]) -> Sequence[str]:
+    """Terminals that need not be named beside the words already said."""
+    if not words:
+        return ()
+    return ("_EVERY", "CHARGE", "DISCHARGE", "_AT") if before else ("_EVERY",)
+
+
+def measured_after(before: Sequence[str]) -> Sequence[Dimension]:
+    """What a value may measure, by the terminals in front of it that are not yet complete."""
     last = before[-1] if before else ""
     if last == "_AT":
-        return _SETPOINTS.get(before[-2], ENDS)
+        return _SETPOINTS.get(before[-2] if len(before) > 1 else "", _ENDS)
     if "_RECORD" in before:
-        return CHANGES
+        return (Dimension.DURATION, Dimension.VOLTAGE, Dimension.CURRENT)
+    if last in _MEASURED:
+        return (_MEASURED[last],)
+    named = next((_MEASURED[one] for one in reversed(before) if one in _MEASURED), None)
+    if last in ("ABOVE", "BELOW", "_BY", "UNIT") and named is not None:
+        return (named,)
+    return _LIMITS if "_LIMIT" in before else _ENDS
+
+
+_MEASURED = {
+    "FOR": Dimension.DURATION,
+    "LPAR": Dimension.DURATION,
+    "VOLTAGE": Dimension.VOLTAGE,
+    "CURRENT": Dimension.CURRENT,
+    "CAPACITY": Dimension.CAPACITY,
+    "POWER": Dimension.POWER,
+    "ENERGY": Dimension.ENERGY,
+    "TEMPERATURE": Dimension.TEMPERATURE,
+    "SLOPE": Dimension.SLOPE,
+    "FLOW": Dimension.FLOW,
+    "DURATION": Dimension.DURATION,
+    "TIME": Dimension.DURATION,
+}
+
+
+def _value_phrases(before: Sequence[str]) -> Iterable[str]:
+    last = before[-1] if before else ""
     fixed = {
-        "FOR": (Dimension.DURATION.example,),
-        "LPAR": (Dimension.DURATION.example,),
-        "VOLTAGE": (Dimension.VOLTAGE.example,),
-        "CURRENT": (Dimension.CURRENT.example,),
-        "CAPACITY": (Dimension.CAPACITY.example,),
         "_REPEAT": ("a number of times such as 500",),
+        "_MOST": ("a number of times such as 500",),
         "_SLASH": ("a number such as 20",),
         "_COMMA": ("a number",),
+        "_EQUALS": ("a value such as C/2 or 4.2 V", "a number"),
         "UNIT": ("a further part such as 30 min",) if "FOR" in before else (),
     }
-    return fixed.get(last, ENDS)
+    if last in ("_DRIVE", "_PULSE") or before[-2:-1] in (["_DRIVE"], ["_PULSE"]):
+        return ("a number of times such as 500",)
+    if last == "_COMMA" and "_LIMIT" in before:
+        return LIMITS
+    if last in fixed:
+        return fixed[last]
+    if "_RECORD" in before and last != "_AT":
+        return CHANGES
+    return tuple(one.example for one in measured_after(before))
