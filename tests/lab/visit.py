@@ -24,6 +24,7 @@ _CELL = {
     "chemistry": "nmc",
 }
 _LOOK_S = 0.5
+_CONFIRM_S = 30.0
 
 
 class Guest:
@@ -81,11 +82,14 @@ class Guest:
         return chosen
 
     def queue(self, station: Choice, profile: str, name: str) -> str:
-        """Add a battery, a profile and an experiment; gives the path of the experiment's page."""
+        """Add a battery, a profile and an experiment, and say that the battery is on the station;
+        gives the path of the experiment's page.
+        """
         # Tests may be run again on the same laboratory, which knows the names of the first time.
         unique = f"{name} {secrets.token_hex(3)}"
         battery = self.visitor.add("/batteries/add/", {**_CELL, "name": f"Cell of {unique}"})
         added = self.visitor.add("/profiles/add/", {"name": f"Of {unique}", "text": profile})
+        self.confirm(station, battery)
         return self.visitor.add(
             "/experiments/add/",
             {
@@ -95,6 +99,17 @@ class Guest:
                 "profile": _number(added),
             },
         )
+
+    def confirm(self, station: Choice, battery: str) -> None:
+        """Say that a battery, given by the path of its page, is on a station."""
+        page = f"/stations/{station.value}/"
+
+        def said() -> bool:
+            # The record of the experiment before may come in a moment after its station is idle.
+            answer = self.visitor.submit(page, {"battery": _number(battery)}, f"{page}battery/")
+            return not answer.problems()
+
+        wait_for(said, _CONFIRM_S, f"word that {battery} is on {station.text}")
 
     def outcome(self, experiment: str) -> str | None:
         """Get the final state of an experiment, if it has one."""

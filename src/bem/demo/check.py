@@ -61,6 +61,7 @@ def check(places: Places, settings: Settings, screen: Screen, signals: Signals) 
         ("stations online", job.wait_for_station),
         ("battery added", job.add_battery),
         ("profile added", job.add_profile),
+        ("battery on its station", job.confirm_battery),
         ("experiment queued", job.queue),
         ("experiment runs", job.wait_until_running),
         ("experiment ends", job.wait_until_ended),
@@ -123,6 +124,14 @@ class _Job:
         name = "Profile of the check"
         self._profile = self._visitor.add("/profiles/add/", {"name": name, "text": _PROFILE})
         return f"{self._profile}, {_STEPS} steps to run"
+
+    def confirm_battery(self) -> str:
+        page = f"/stations/{self._station}/"
+        battery = {"battery": _number(self._battery)}
+        problems = self._visitor.submit(page, battery, f"{page}battery/").problems()
+        if problems:
+            raise StageFailed("; ".join(problems))
+        return f"{page} has {self._battery}"
 
     def queue(self) -> str:
         self._watch.start(self._station)

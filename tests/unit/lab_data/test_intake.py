@@ -179,3 +179,19 @@ def test_long_words_are_cut_not_refused(experiment: Experiment, happened: Make) 
     intake.take_events("node-a", experiment.uuid, 0, [row])
     step = StepResult.objects.get()
     assert (len(step.title), len(step.end)) == (200, 200)
+
+
+def test_a_run_is_paused_held_and_goes_on_as_its_events_say(
+    experiment: Experiment, happened: Make
+) -> None:
+    def after(seq: int, kind: str, **data: object) -> tuple[str, str]:
+        intake.take_events("node-a", experiment.uuid, seq, [happened(kind, data)])
+        experiment.refresh_from_db()
+        return experiment.status, experiment.status_reason
+
+    assert after(0, "paused", by="anna", note="odd") == ("paused", "Paused by anna: odd")
+    assert after(1, "resumed", by="anna", paused_us=5) == ("running", "")
+    assert after(2, "held", by="ben") == ("paused", "Held at its set point by ben")
+    assert after(3, "resumed", by="ben") == ("running", "")
+    assert after(4, "paused", note="swap the fixture")[0] == "paused"
+    assert after(5, "gap", reason="power cut", off_us=7) == ("running", "")

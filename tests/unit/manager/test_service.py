@@ -168,6 +168,9 @@ def test_the_oldest_experiment_is_started_with_its_program(bench: "Bench") -> No
         "experiment": str(first.uuid),
         "name": "first",
         "program": {"name": "program of first"},
+        "battery": "cell",
+        "limits": [],
+        "on_interruption": "end",
     }
     assert (status_of(first), status_of(second)) == ("starting", "queued")
     bench.answer(order, Outcome.DONE)

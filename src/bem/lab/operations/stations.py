@@ -31,8 +31,7 @@ def confirm_battery(user: User, station: Station, battery: Battery) -> Station:
             gone = "is not there any more" if found is None else "is retired"
             raise refusal(f"battery “{battery}” {gone}: choose another", field="battery")
         kept = locks.lock_station(station)
-        if kept.battery_id != found.pk:
-            _refuse_while_active(kept)
+        _refuse_while_active(kept, other_than=found)
         reasons = misfits(found, kept)
         if reasons:
             raise OperationRefused(
@@ -200,9 +199,9 @@ def _set_battery(station: Station, battery: Battery | None, user: User | None) -
     station.save(update_fields=["battery", "battery_confirmed_by", "battery_confirmed_at"])
 
 
-def _refuse_while_active(station: Station) -> None:
+def _refuse_while_active(station: Station, other_than: Battery | None = None) -> None:
     active = station.experiments.filter(status__in=Experiment.ACTIVE).first()
-    if active is not None:
+    if active is not None and (other_than is None or active.battery_id != other_than.pk):
         raise refusal(
             f"experiment “{active}” is {locks.said(active)} at “{station}”: "
             "its battery stays until it has ended; stop it first",
