@@ -59,9 +59,7 @@ def model_of(
     chooses it by what its program does first. What is not known is assumed:
     see :func:`assumptions`.
     """
-    settings, _ = _understood(
-        technology, limits, chemistry, capacity, cells, electrode_area
-    )
+    settings, _ = _understood(technology, limits, chemistry, capacity, cells, electrode_area)
     settings["ambient_degc"] = ambient_degc
     if soc is not None:
         settings["soc"] = soc

@@ -1,14 +1,15 @@
 """Thins a curve while it grows, without losing what it reached."""
 
-from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import NamedTuple
 
 from bem.dryrun.results import ExpectedCurve
 
 _BUFFER = 8
 """Points are thinned when there are this many times as many as may be in the end."""
-_POINTS_A_BUCKET = 4
-FEWEST_POINTS = 8
+_KEPT = (attrgetter("voltage"), attrgetter("current"), attrgetter("temperature"))
+_POINTS_A_BUCKET = 2 * len(_KEPT)
+FEWEST_POINTS = 2 + _POINTS_A_BUCKET
 
 
 class Point(NamedTuple):
@@ -24,8 +25,8 @@ class Point(NamedTuple):
 class Curve:
     """Takes any number of points in order of time and keeps at most ``most`` of them.
 
-    Time is divided into equal parts; of each the points with the highest and lowest voltage and
-    current stay. The first and the last of all stay too.
+    Time is divided into equal parts; of each the points with the highest and lowest voltage,
+    current and temperature stay. The first and the last of all stay too.
 
     Raises:
         ValueError: fewer than 8 points are to be kept.
@@ -33,7 +34,9 @@ class Curve:
 
     def __init__(self, most: int) -> None:
         if most < FEWEST_POINTS:
-            raise ValueError(f"a curve of {most} points shows nothing; keep {FEWEST_POINTS} or more")
+            raise ValueError(
+                f"a curve of {most} points shows nothing; keep {FEWEST_POINTS} or more"
+            )
         self._most = most
         self._points: list[Point] = []
 
@@ -73,14 +76,10 @@ def _thinned(points: list[Point], most: int) -> list[Point]:
     return [points[index] for index in sorted(kept)]
 
 
-def _extremes(points: list[Point], indices: Iterable[int]) -> set[int]:
-    among = list(indices)
-
-    def voltage(index: int) -> float:
-        return points[index].voltage
-
-    def current(index: int) -> float:
-        return points[index].current
-
-    keys: tuple[Callable[[int], float], ...] = (voltage, current)
-    return {choose(among, key=key) for key in keys for choose in (min, max)}
+def _extremes(points: list[Point], indices: range) -> set[int]:
+    found: set[int] = set()
+    for quantity in _KEPT:
+        values = [quantity(points[index]) for index in indices]
+        found.add(indices[values.index(min(values))])
+        found.add(indices[values.index(max(values))])
+    return found

@@ -17,7 +17,7 @@ class _Frozen(BaseModel):
 class ExpectedCurve(_Frozen):
     """Columns of equal length: s since the start, V, A, degC, and the number of the step.
 
-    Thinned such that the highest and lowest voltage and current stay where they were.
+    Thinned such that the highest and lowest of each column stay where they were.
     """
 
     elapsed_s: tuple[float, ...] = ()

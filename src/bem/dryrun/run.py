@@ -1,14 +1,13 @@
 """What is to be expected of a program before it is queued."""
 
-import math
 import time
 from collections import Counter
 from collections.abc import Callable
 
 from bem.domain.engine import Outcome, current_step
 from bem.domain.happenings import CycleEnded, StepEnded, Throughput
-from bem.domain.limits import Limits
-from bem.domain.program import Limit, Mode, Program, Quantity, StepOp
+from bem.domain.limits import Exceeded, Limit, Limits
+from bem.domain.program import Mode, Program, Quantity, StepOp
 from bem.dryrun.curve import Curve, Point
 from bem.dryrun.results import (
     CycleRow,
@@ -118,7 +117,8 @@ def _direction(step: StepOp, battery: BatteryModelSettings) -> int:
     """Get whether a step charges (1) or discharges (-1) first; 0: neither."""
     if step.message is not None:
         return 0
-    mode, values = step.setpoint.mode, (step.setpoint.value,)
+    mode: Mode = step.setpoint.mode
+    values: tuple[float, ...] = (step.setpoint.value,)
     if step.course is not None:
         mode, values = step.course.mode, step.course.values
     if mode is Mode.REST:
@@ -166,7 +166,6 @@ class _Notes:
         self._durations_us: Counter[int] = Counter()
         self._ends: dict[int, Counter[str]] = {}
         self._moved: dict[int, Throughput] = {}
-        self._range = _Range()
         self._readings = 0
         self._waits = 0
         self._elapsed_us = 0
@@ -177,7 +176,6 @@ class _Notes:
         self._readings += 1
         self._elapsed_us = reading.elapsed_us
         temperature = reading.further[TEMPERATURE]
-        self._range.take(reading.voltage, reading.current, temperature)
         self._curve.add(
             Point(
                 reading.elapsed_us / 1e6,
@@ -195,9 +193,7 @@ class _Notes:
         if moment.tripped is not None:
             self.trips.append(_trip(moment, *moment.tripped))
 
-    def _step_ended(
-        self, event: StepEnded, step: StepOp, at_us: int, temperature: float
-    ) -> None:
+    def _step_ended(self, event: StepEnded, step: StepOp, at_us: int, temperature: float) -> None:
         number = event.step
         self._runs[number] += 1
         self._durations_us[number] += event.duration_us
@@ -224,9 +220,7 @@ class _Notes:
         self.cycles_run += 1
         if len(self._cycles) < MOST_CYCLE_ROWS:
             self._cycles.append(
-                CycleRow(
-                    cycle=event.cycle, duration_s=event.duration_us / 1e6, moved=event.moved
-                )
+                CycleRow(cycle=event.cycle, duration_s=event.duration_us / 1e6, moved=event.moved)
             )
 
     def result(
@@ -245,6 +239,7 @@ class _Notes:
         computing_s: float,
     ) -> DryRun:
         """Put it together."""
+        curve = self._curve.columns()
         return DryRun(
             program=program,
             battery=battery,
@@ -257,8 +252,12 @@ class _Notes:
             cut_off=cut_off,
             duration_s=self._elapsed_us / 1e6,
             moved=moved,
-            curve=self._curve.columns(),
-            extremes=self._range.extremes(),
+            curve=curve,
+            extremes=Extremes(
+                voltage=(min(curve.voltage), max(curve.voltage)),
+                current=(min(curve.current), max(curve.current)),
+                temperature=(min(curve.temperature), max(curve.temperature)),
+            ),
             steps_run=self._runs.total(),
             steps=tuple(self._steps),
             summaries=tuple(
@@ -281,40 +280,9 @@ class _Notes:
         )
 
 
-class _Range:
-    """The lowest and highest of V, A and degC."""
-
-    def __init__(self) -> None:
-        self._low_v = self._low_a = self._low_t = math.inf
-        self._high_v = self._high_a = self._high_t = -math.inf
-
-    def take(self, voltage: float, current: float, temperature: float) -> None:
-        """Widen the ranges by a reading; spelled out, for it is done at each."""
-        if voltage < self._low_v:
-            self._low_v = voltage
-        if voltage > self._high_v:
-            self._high_v = voltage
-        if current < self._low_a:
-            self._low_a = current
-        if current > self._high_a:
-            self._high_a = current
-        if temperature < self._low_t:
-            self._low_t = temperature
-        if temperature > self._high_t:
-            self._high_t = temperature
-
-    def extremes(self) -> Extremes:
-        """Get them all."""
-        return Extremes(
-            voltage=(self._low_v, self._high_v),
-            current=(self._low_a, self._high_a),
-            temperature=(self._low_t, self._high_t),
-        )
-
-
 def _trip(moment: Moment, limit: Limit, value: float) -> Trip:
     elapsed_s = moment.reading.elapsed_us / 1e6
-    side = "above" if limit.compare.value == ">=" else "below"
+    said = Exceeded(limit=limit, channel=limit.quantity.value, value=value, for_s=limit.delay_s)
     return Trip(
         elapsed_s=elapsed_s,
         step=moment.step.number,
@@ -322,12 +290,5 @@ def _trip(moment: Moment, limit: Limit, value: float) -> Trip:
         value=value,
         threshold=limit.threshold,
         owner=limit.owner,
-        message=(
-            f"in step {moment.step.number}, after {elapsed_s:.6g} s, the {_named(limit)} of "
-            f"{value:.4g} is {side} the limit {limit.threshold:.4g} of the {limit.owner}"
-        ),
+        message=f"{elapsed_s:.6g} s after the start, in step {moment.step.number}: {said}",
     )
-
-
-def _named(limit: Limit) -> str:
-    return limit.quantity.value.replace("_", " ")

@@ -6,14 +6,15 @@ can be set back. Ends by time and points of a course are landed on exactly.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from bem.domain.engine import EngineState, Outcome, Reading, advance, begin, current_step, resume
 from bem.domain.engine.courses import course_us, next_change_us
 from bem.domain.happenings import Happening, StepEnded
-from bem.domain.program import End, Limit, Program, Quantity, StepOp
+from bem.domain.limits import Limit
+from bem.domain.program import End, Program, Quantity, StepOp
 from bem.dryrun.pace import RESOLUTION_US, Pace
 from bem.dryrun.path import PowerPath
 from bem.dryrun.trips import NOTHING, TEMPERATURE, Verdict, Watch
@@ -198,8 +199,9 @@ class Simulation:
         left_us = crossing.sure_us - state.at_us
         share = 0.5
         if crossing.end is not None and crossing.value is not None and last is not None:
-            before = _observed(crossing.end.quantity, state, last)
-            if before is not None and before != crossing.value:
+            observe = _EVENLY.get(crossing.end.quantity)
+            before = crossing.value if observe is None else observe(state, last)
+            if before != crossing.value:
                 share = (crossing.end.threshold - before) / (crossing.value - before)
         dt_us = int(left_us * min(max(share, 0.0), 0.9)) - RESOLUTION_US // 2
         return min(max(dt_us, RESOLUTION_US), left_us)
@@ -251,25 +253,22 @@ def _crossing(step: StepOp, attempt: _Attempt) -> _Crossing:
     return _Crossing(at_us, end, ended.value)
 
 
-def _observed(quantity: Quantity, state: EngineState, last: Reading) -> float | None:
-    """Get what an end of this quantity looked at in a state, where that goes evenly over time."""
+def _charge(state: EngineState, _: Reading) -> float:
     moved, start = state.moved, state.moved_before_step
-    match quantity:
-        case Quantity.VOLTAGE:
-            return last.voltage
-        case Quantity.CURRENT:
-            return abs(last.current)
-        case Quantity.POWER:
-            return abs(last.power)
-        case Quantity.TEMPERATURE:
-            return last.further[TEMPERATURE]
-        case Quantity.CAPACITY:
-            return abs(
-                (moved.charge_in - start.charge_in) - (moved.charge_out - start.charge_out)
-            )
-        case Quantity.ENERGY:
-            return abs(
-                (moved.energy_in - start.energy_in) - (moved.energy_out - start.energy_out)
-            )
-        case _:
-            return None
+    return abs((moved.charge_in - start.charge_in) - (moved.charge_out - start.charge_out))
+
+
+def _energy(state: EngineState, _: Reading) -> float:
+    moved, start = state.moved, state.moved_before_step
+    return abs((moved.energy_in - start.energy_in) - (moved.energy_out - start.energy_out))
+
+
+_EVENLY: dict[Quantity, Callable[[EngineState, Reading], float]] = {
+    Quantity.VOLTAGE: lambda _, last: last.voltage,
+    Quantity.CURRENT: lambda _, last: abs(last.current),
+    Quantity.POWER: lambda _, last: abs(last.power),
+    Quantity.TEMPERATURE: lambda _, last: last.further[TEMPERATURE],
+    Quantity.CAPACITY: _charge,
+    Quantity.ENERGY: _energy,
+}
+"""What ends look at that goes evenly over time, in a state with its last reading."""

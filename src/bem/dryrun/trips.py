@@ -6,8 +6,8 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from bem.domain.engine import EngineState, Reading
-from bem.domain.limits import trip_limits
-from bem.domain.program import Compare, Limit, Limited, Program, StepOp
+from bem.domain.limits import Compare, Limit, Limited, trip_limits
+from bem.domain.program import Program, StepOp
 
 OPERATING = "battery and station"
 """Owner of the limits that a program brings along from its battery and its station."""
@@ -56,9 +56,7 @@ class Watch:
     def judge(self, step: StepOp, state: EngineState, reading: Reading, before: Verdict) -> Verdict:
         """Judge a reading that the state has taken; ``before`` is the verdict on the last one."""
         voltage, current = reading.voltage, reading.current
-        judged = _Judged(
-            voltage, current, voltage * current, reading.further[TEMPERATURE], state
-        )
+        judged = _Judged(voltage, current, voltage * current, reading.further[TEMPERATURE], state)
         passed = [
             (index, one)
             for index, one in enumerate(self._limits(step))
