@@ -8,9 +8,6 @@ from pydantic import ValidationError
 from bem.dryrun import DryRun
 from bem.web.records.outline import in_words
 
-MOST_ROWS = 60
-"""Passes of steps that a page shows one by one."""
-
 
 @dataclass(frozen=True, slots=True)
 class Verdict:

@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 
 from bem.domain.program import Compare
 from bem.lab.models import Event, Experiment, Station
+from bem.web.records.outline import in_words
 
 register = template.Library()
 
@@ -94,6 +95,12 @@ def duration(microseconds: int | None) -> str:
     if hours:
         return f"{hours:02}:{minutes:02}:{seconds:02}"
     return f"{minutes:02}:{seconds:02}"
+
+
+@register.filter
+def seconds(value: float) -> str:
+    """Write a duration in s in its two largest units: ``2 d 4 h``."""
+    return in_words(value)
 
 
 @register.filter

@@ -37,10 +37,12 @@ class Rows:
 @viewers_only
 def experiment(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Show the page, or to htmx only what may have changed."""
+    # What was foretold is long and does not change.
+    parts_only = "HX-Request" in request.headers
     found = get_object_or_404(
         Experiment.objects.select_related(
             "battery", "station__node", "profile", "created_by", "intake"
-        ).defer("profile__text", "channels"),
+        ).defer("profile__text", "channels", *(("expected",) if parts_only else ())),
         pk=pk,
     )
     events = _newest(found.events.order_by("-seq")[: _ROWS + 1])
@@ -54,7 +56,7 @@ def experiment(request: HttpRequest, pk: int) -> HttpResponseBase:
             found, station, role_on(request), step=None if step is None else step.number
         ),
         "step": step,
-        "foretold": read_dry_run(found.expected),
+        "foretold": None if parts_only else read_dry_run(found.expected),
         "why": why_waiting(found),
         "active": active,
         "queued": found.status == Experiment.Status.QUEUED,
@@ -65,7 +67,6 @@ def experiment(request: HttpRequest, pk: int) -> HttpResponseBase:
         "most_rows": _ROWS,
         "figures": all_of(found.station),
     }
-    parts_only = "HX-Request" in request.headers
     template = "watch/parts/experiment.html" if parts_only else "watch/experiment.html"
     return render(request, template, context)
 
