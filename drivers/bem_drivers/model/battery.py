@@ -204,7 +204,7 @@ class BatteryModel:
         return (self._efficiency if self._current > 0 else 1.0) / self._coulombs
 
     def _fading(self, dt_s: float) -> tuple[float, float]:
-        """Get the share of a polarisation that is left after ``dt_s`` (s), and its mean till then."""
+        """Get which share of a polarisation is left after ``dt_s`` (s), and its mean before."""
         fading = math.exp(-dt_s / self._tau)
         return fading, self._tau * (1.0 - fading) / dt_s
 

@@ -57,7 +57,7 @@ class MeteredBattery(BatteryModel):
             return
         started = self.snapshot()
         super().ramp(current_a, dt_s)
-        if current_a != before:
+        if dt_s and current_a != before:
             self._book(started.state_of_charge, started.polarisation, before, dt_s)
 
     def _book(self, soc: float, polarisation: float, first_a: float, dt_s: float) -> None:

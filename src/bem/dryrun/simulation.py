@@ -75,12 +75,12 @@ class Simulation:
         self._last: Reading | None = None
         self._switched_us = -1
         self._crossing: _Crossing | None = None
+        self._durations_us: dict[int, int | None] = {}
 
     def moments(self) -> Iterator[Moment]:
         """Go on until the program has ended or a limit has tripped."""
-        begins = True
         while (step := current_step(self.program, self.outcome.state)) is not None:
-            if begins:
+            if self.outcome.state.step_us == 0 and self.outcome.events:
                 self._pace.begin_step(step)
             if self.outcome.state.activity == "waiting" and not step.ends and self._last:
                 moment = self._let_go_on(step, self._last)
@@ -89,7 +89,6 @@ class Simulation:
             yield moment
             if moment.tripped is not None:
                 return
-            begins = any(isinstance(event, StepEnded) for event in moment.events)
 
     def _let_go_on(self, step: StepOp, last: Reading) -> Moment:
         self.outcome = resume(self.program, self.outcome.state, last, PERSON, "")
@@ -143,7 +142,7 @@ class Simulation:
         """Get the next instant (µs) to be landed on, and whether the step may end there."""
         state = self.outcome.state
         step_us = state.step_us
-        ends_us = _duration_us(step)
+        ends_us = self._duration_us(step)
         due_us = change_us = next_change_us(step, step_us)
         if ends_us is not None and (change_us is None or ends_us < change_us):
             due_us = ends_us
@@ -158,6 +157,19 @@ class Simulation:
             due_us == change_us and step.course is not None and due_us >= course_us(step.course)
         )
         return state.at_us + max(due_us - step_us, 1), ends_there
+
+    def _duration_us(self, step: StepOp) -> int | None:
+        """Get the step's own time (µs) at which its duration ends it."""
+        if step.number not in self._durations_us:
+            self._durations_us[step.number] = min(
+                (
+                    math.ceil(end.threshold * 1e6 - _ROUNDING)
+                    for end in step.ends
+                    if end.quantity is Quantity.DURATION
+                ),
+                default=None,
+            )
+        return self._durations_us[step.number]
 
     def _proposed(self, step: StepOp, due_us: int | None, ends_there: bool) -> int:
         now_us = self.outcome.state.at_us
@@ -189,9 +201,11 @@ class Simulation:
 
     def _is_decisive(self, attempt: _Attempt, on_time: bool) -> bool:
         """Whether something happened whose instant has to be found."""
-        if attempt.verdict.since.keys() - self._verdict.since.keys():
+        if attempt.verdict is not NOTHING and (
+            attempt.verdict.since.keys() - self._verdict.since.keys()
+        ):
             return True
-        return _ended(attempt.outcome) is not None and not on_time
+        return not on_time and _ended(attempt.outcome) is not None
 
     def _towards(self, crossing: _Crossing) -> int:
         """Get how far to go to come just before what is known to happen."""
@@ -221,20 +235,6 @@ class Simulation:
             from_current,
             attempt.verdict.tripped,
         )
-
-
-def _duration_us(step: StepOp) -> int | None:
-    """Get the step's own time (µs) at which its duration ends it."""
-    if not step.ends:
-        return None
-    return min(
-        (
-            math.ceil(end.threshold * 1e6 - _ROUNDING)
-            for end in step.ends
-            if end.quantity is Quantity.DURATION
-        ),
-        default=None,
-    )
 
 
 def _ended(outcome: Outcome) -> StepEnded | None:

@@ -124,6 +124,85 @@ def test_beyond_full_the_voltage_climbs_until_a_limit_ends_it() -> None:
     assert model.voltage > 5.1
 
 
+@given(currents, currents, currents, times, st.integers(2, 50))
+def test_splitting_a_ramp_changes_neither_voltage_nor_charge(
+    before: float, first: float, last: float, seconds: float, parts: int
+) -> None:
+    whole, split = battery(), battery()
+    for model in (whole, split):
+        model.step(before, 20.0)
+        model.step(first, 0.0)
+    whole.ramp(last, seconds)
+    for part in range(1, parts + 1):
+        split.ramp(first + (last - first) * part / parts, seconds / parts)
+    assert split.state_of_charge == pytest.approx(whole.state_of_charge, abs=1e-9)
+    assert split.voltage == pytest.approx(whole.voltage, abs=1e-6)
+
+
+@given(chemistries, st.floats(0.2, 0.8), currents, st.floats(0.1, 60))
+def test_a_ramp_ends_at_the_voltage_the_power_or_the_load_asked_for(
+    chemistry: Chemistry, soc: float, before: float, seconds: float
+) -> None:
+    model = battery(chemistry=chemistry, soc=soc)
+    model.step(before, 5.0)
+    started = model.snapshot()
+    # Not every voltage is reached by a straight ramp across a bend of the curve: one close by is.
+    wanted = model.voltage + 0.01
+    model.ramp(model.ramp_for_voltage(wanted, seconds), seconds)
+    assert model.voltage == pytest.approx(wanted, abs=2e-3)
+    model.restore(started)
+    model.ramp(model.ramp_for_power(-5.0, seconds), seconds)
+    assert model.voltage * model.current == pytest.approx(-5.0, abs=0.02)
+    model.restore(started)
+    model.ramp(model.ramp_for_resistance(4.0, seconds), seconds)
+    assert -model.voltage / model.current == pytest.approx(4.0, abs=0.02)
+
+
+def test_going_back_to_an_earlier_instant_forgets_what_came_after() -> None:
+    model = battery(fade_per_cycle=0.1)
+    model.step(1.0, 100.0)
+    started, voltage, capacity = model.snapshot(), model.voltage, model.capacity
+    model.ramp(-3.0, 1000.0)
+    model.restore(started)
+    assert (model.voltage, model.capacity, model.current) == (voltage, capacity, 1.0)
+
+
+@given(chemistries, st.floats(0.9, 1.05), st.floats(0.95, 1.1), st.integers(1, 12))
+def test_empty_and_full_are_where_the_battery_says(
+    chemistry: Chemistry, low: float, high: float, cells: int
+) -> None:
+    ends = (
+        battery(chemistry=chemistry, cells=cells, soc=0),
+        battery(chemistry=chemistry, cells=cells, soc=1),
+    )
+    window = {
+        "voltage_empty": ends[0].open_circuit_voltage * low,
+        "voltage_full": ends[1].open_circuit_voltage * high,
+    }
+    for soc, name in ((0.0, "voltage_empty"), (1.0, "voltage_full")):
+        model = battery(chemistry=chemistry, cells=cells, soc=soc, **window)
+        assert model.open_circuit_voltage == pytest.approx(window[name])
+
+
+def test_a_cut_window_keeps_the_plateau_where_it_is() -> None:
+    whole, cut = battery(soc=0.5), battery(soc=0.5, voltage_empty=3.0, voltage_full=4.1)
+    assert cut.open_circuit_voltage == pytest.approx(whole.open_circuit_voltage, abs=0.05)
+
+
+def test_a_window_beside_the_curve_is_refused() -> None:
+    with pytest.raises(ValueError, match="check the cells in series"):
+        battery(voltage_empty=8.0, voltage_full=9.0)
+    with pytest.raises(ValidationError, match="must be below"):
+        battery(voltage_empty=4.0, voltage_full=3.0)
+
+
+def test_moving_the_capacity_in_and_out_costs_the_share_of_it_that_fades() -> None:
+    model = battery(capacity_ah=2.0, soc=0.0, fade_per_cycle=0.01)
+    model.step(2.0, 3600.0)
+    model.step(-2.0, 3600.0)
+    assert model.capacity == pytest.approx(2.0 * 0.99)
+
+
 @pytest.mark.parametrize(("current", "seconds"), [(math.nan, 1.0), (1.0, -1.0), (1.0, math.inf)])
 def test_nonsense_is_refused(current: float, seconds: float) -> None:
     with pytest.raises(ValueError, match="cannot step"):
