@@ -1,6 +1,8 @@
 """The grammar of one line at work: text to a tree, mending what is clear to find further errors."""
 
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 
@@ -43,6 +45,41 @@ def _parser() -> Lark:
 def _parse(code: str) -> Tree[Token]:
     """Parse a line without mending. Kept, because an editor checks the same lines over and over."""
     return _parser().parse(code)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in a line: the terminals accepted there, and those in front not yet complete."""
+
+    accepted: frozenset[str]
+    before: tuple[str, ...]
+
+    @property
+    def is_count(self) -> bool:
+        """Whether a number of times stands there."""
+        return words.is_count_after(self.before)
+
+    @property
+    def measured(self) -> tuple[Dimension, ...]:
+        """What a value there may measure."""
+        return tuple(words.measured_after(self.before))
+
+    @property
+    def takes_rates(self) -> bool:
+        """Whether a current there may be a C-rate."""
+        return not {"_LIMIT", "_RECORD"} & {*self.before}
+
+
+def place_after(code: str) -> Place | None:
+    """The place behind the beginning of a line; ``None`` if that is wrong already."""
+    parser = _parser().parse_interactive(code)
+    try:
+        parser.exhaust_lexer()
+    except UnexpectedInput:
+        return None
+    accepted: set[str] = parser.accepts()  # type: ignore[no-untyped-call]  # lark has no type for it
+    before = _pending(parser.parser_state.value_stack)
+    return Place(frozenset(accepted), tuple(one.type for one in before))
 
 
 class _Mender:
@@ -197,8 +234,18 @@ class _Mender:
 
 def _tokens(error: UnexpectedToken) -> list[Token]:
     """The tokens in front of the error that are not yet part of something complete."""
-    stack = error.interactive_parser.parser_state.value_stack
-    return [one for one in stack if isinstance(one, Token)]
+    return _pending(error.interactive_parser.parser_state.value_stack)
+
+
+def _pending(stack: Iterable[object]) -> list[Token]:
+    """The tokens on the parser's stack, also those that only chose among names of a quantity."""
+    found: list[Token] = []
+    for one in stack:
+        if isinstance(one, Token):
+            found.append(one)
+        elif isinstance(one, Tree) and one.data in ("_limited", "_driven"):
+            found.extend(part for part in one.children if isinstance(part, Token))
+    return found
 
 
 def _follows_number(error: UnexpectedToken) -> bool:

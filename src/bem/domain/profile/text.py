@@ -55,7 +55,8 @@ def read_profile(text: str) -> tuple[Profile, list[Problem]]:
     return reader.finish(), in_order(reader.problems)
 
 
-def _without_comment(line: str) -> str:
+def without_comment(line: str) -> str:
+    """What stands in front of the comment; a ``#`` in a message begins none."""
     found = _CODE.match(line)
     end = found.end() if found is not None else 0
     return line[:end] + line[end:].partition("#")[0]
@@ -83,7 +84,7 @@ class _TextReader:
             self._read_name(number, line, named)
             self._seen_line = True
             return
-        code = _without_comment(line).rstrip()
+        code = without_comment(line).rstrip()
         if not code:
             return
         self._seen_line = True

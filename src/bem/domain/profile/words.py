@@ -308,6 +308,7 @@ def _unsaid(words: Sequence[str], before: Sequence[Token]) -> Sequence[str]:
 
 def measured_after(before: Sequence[str]) -> Sequence[Dimension]:
     """What a value may measure, by the terminals in front of it that are not yet complete."""
+    before = [one for one in before if one not in ("NUMBER", "UNIT")]
     last = before[-1] if before else ""
     if last == "_AT":
         return _SETPOINTS.get(before[-2] if len(before) > 1 else "", _ENDS)
@@ -316,9 +317,19 @@ def measured_after(before: Sequence[str]) -> Sequence[Dimension]:
     if last in _MEASURED:
         return (_MEASURED[last],)
     named = next((_MEASURED[one] for one in reversed(before) if one in _MEASURED), None)
-    if last in ("ABOVE", "BELOW", "_BY", "UNIT") and named is not None:
+    if last in ("ABOVE", "BELOW", "_BY") and named is not None:
         return (named,)
     return _LIMITS if "_LIMIT" in before else _ENDS
+
+
+def is_count_after(before: Sequence[str]) -> bool:
+    """Whether a number of times stands behind these terminals."""
+    before = [one for one in before if one != "NUMBER"]
+    openers = ("_DRIVE", "_PULSE")
+    is_driven = before[-1:] in (["CURRENT"], ["POWER"], ["C_RATE"]) and before[-2:-1] != []
+    return before[-1:] in (["_REPEAT"], ["_MOST"], ["_DRIVE"], ["_PULSE"]) or (
+        is_driven and before[-2] in openers
+    )
 
 
 _MEASURED = {
@@ -340,14 +351,12 @@ _MEASURED = {
 def _value_phrases(before: Sequence[str]) -> Iterable[str]:
     last = before[-1] if before else ""
     fixed = {
-        "_REPEAT": ("a number of times such as 500",),
-        "_MOST": ("a number of times such as 500",),
         "_SLASH": ("a number such as 20",),
         "_COMMA": ("a number",),
         "_EQUALS": ("a value such as C/2 or 4.2 V", "a number"),
         "UNIT": ("a further part such as 30 min",) if "FOR" in before else (),
     }
-    if last in ("_DRIVE", "_PULSE") or before[-2:-1] in (["_DRIVE"], ["_PULSE"]):
+    if is_count_after(before):
         return ("a number of times such as 500",)
     if last == "_COMMA" and "_LIMIT" in before:
         return LIMITS
