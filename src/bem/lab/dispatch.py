@@ -12,6 +12,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
+from bem.lab import alarms
 from bem.lab.models import Command, Experiment, Intake, Station
 from bem.lab.waiting import next_of, why_not_yet
 
@@ -167,12 +168,14 @@ def without_station() -> Sequence[tuple[int, str, str]]:
 
 def interrupt(experiment: int, reason: str, now: datetime) -> bool:
     """End an experiment whose own record of its end is lost."""
-    return (
-        Experiment.objects.filter(pk=experiment, status__in=Experiment.ACTIVE).update(
+    with transaction.atomic():
+        ended = Experiment.objects.filter(pk=experiment, status__in=Experiment.ACTIVE).update(
             status=Experiment.Status.INTERRUPTED, status_reason=reason[:_REASON], ended_at=now
         )
-        > 0
-    )
+        if ended:
+            # A station that says so is not running anything: its output is off.
+            alarms.run_ended(_run(experiment), "interrupted", reason, off=True, now=now)
+    return ended > 0
 
 
 def _free_stations() -> QuerySet[Station]:
@@ -240,16 +243,17 @@ def _settle(
     starting = Experiment.objects.filter(
         pk=command.experiment_id, status=Experiment.Status.STARTING
     )
+    said = f"{alarms.NOT_STARTED}: {reason}"
     if passing:
-        starting.update(
-            status=Experiment.Status.QUEUED, status_reason=f"not started: {reason}"[:_REASON]
-        )
-    else:
-        starting.update(
-            status=Experiment.Status.FAILED,
-            status_reason=f"not started: {reason}"[:_REASON],
-            ended_at=now,
-        )
+        starting.update(status=Experiment.Status.QUEUED, status_reason=said[:_REASON])
+    elif starting.update(
+        status=Experiment.Status.FAILED, status_reason=said[:_REASON], ended_at=now
+    ):
+        alarms.run_ended(_run(command.experiment_id), "failed", said, off=True, now=now)
+
+
+def _run(experiment: int) -> Experiment:
+    return Experiment.objects.select_related("station").defer("program").get(pk=experiment)
 
 
 def _take_lock(command: Command, now: datetime) -> None:

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from django.db import connection, models, transaction
+from django.utils import timezone
 from pydantic import ValidationError
 
 from bem.domain.happenings import (
@@ -29,6 +30,7 @@ from bem.domain.happenings import (
     StepEnded,
     sentence,
 )
+from bem.lab.alarms import run_ended
 from bem.lab.models import (
     Bucket,
     CycleResult,
@@ -122,10 +124,17 @@ def take_samples(node: str, experiment: UUID, first_seq: int, columns: Columns) 
         return Taken(intake.next_sample, intake.next_event)
 
 
-def take_events(node: str, experiment: UUID, first_seq: int, rows: Sequence[Row]) -> Taken | None:
+def take_events(
+    node: str,
+    experiment: UUID,
+    first_seq: int,
+    rows: Sequence[Row],
+    *,
+    now: datetime | None = None,
+) -> Taken | None:
     """Take in events ``first_seq``, ``first_seq + 1``, … and act on what they say.
 
-    ``None`` if this node has no such run.
+    ``now`` is when alarms are raised, by the server's clock. ``None`` if this node has no such run.
 
     Raises:
         django.db.Error: nothing was kept.
@@ -139,7 +148,7 @@ def take_events(node: str, experiment: UUID, first_seq: int, rows: Sequence[Row]
             return Taken(intake.next_sample, intake.next_event, gap=True)
         new = rows[intake.next_event - first_seq :]
         if new:
-            _keep_events(run, intake.next_event, new)
+            _keep_events(run, intake.next_event, new, now or timezone.now())
             intake.next_event += len(new)
             intake.save()
         return Taken(intake.next_sample, intake.next_event)
@@ -309,7 +318,7 @@ def _write(
 # -- events
 
 
-def _keep_events(run: Experiment, first_seq: int, rows: Sequence[Row]) -> None:
+def _keep_events(run: Experiment, first_seq: int, rows: Sequence[Row], now: datetime) -> None:
     Event.objects.bulk_create(
         [
             Event(
@@ -330,6 +339,8 @@ def _keep_events(run: Experiment, first_seq: int, rows: Sequence[Row]) -> None:
         happening = _understood(run, seq, row)
         if happening is not None:
             _act(run, seq, row, happening)
+            if isinstance(happening, RunEnded):
+                _alarm(run, happening, now)
 
 
 def _understood(run: Experiment, seq: int, row: Row) -> Happening | None:
@@ -370,6 +381,11 @@ def _act(run: Experiment, seq: int, row: Row, happening: Happening) -> None:
             run.save(update_fields=["status", "status_reason", "ended_at"])
         case _:
             return
+
+
+def _alarm(run: Experiment, ended: RunEnded, now: datetime) -> None:
+    off = ended.output_off_verified
+    run_ended(run, ended.outcome, ended.reason, off=off, now=now)
 
 
 def _set_status(run: Experiment, status: Experiment.Status, reason: str) -> None:

@@ -12,6 +12,7 @@ from uuid import UUID
 from django.utils import timezone
 
 from bem.lab import dispatch, intake, nodes
+from bem.lab.alarms import AlarmWatch
 from bem.lab.models import Command
 from bem.lab.operations.commands import COMMAND_LIFE
 from bem.manager.mailbox import Letter
@@ -38,6 +39,7 @@ _LOST_REASON = "its station does not run it and has no record of how it ended"
 _COMMANDS_EVERY_S = 0.2
 _QUEUE_EVERY_S = 0.5
 _CHECKS_EVERY_S = 1.0
+_ALARMS_EVERY_S = 1.0
 _CLOCK_OFF_S = 2.0
 
 TOPICS = (Topic.STATUS, Topic.SAMPLES, Topic.EVENTS, Topic.ANSWERS)
@@ -83,7 +85,9 @@ class Manager:
             _Duty(self._follow_commands, _COMMANDS_EVERY_S),
             _Duty(self._run_queue, _QUEUE_EVERY_S),
             _Duty(self._check, _CHECKS_EVERY_S),
+            _Duty(self._review_alarms, _ALARMS_EVERY_S),
         ]
+        self._alarms = AlarmWatch()
         self._began = False
 
     def heard(self, name: str) -> None:
@@ -123,7 +127,7 @@ class Manager:
                 self._acknowledge(node, message.experiment, taken)
             case EventBatch():
                 taken = intake.take_events(
-                    node, message.experiment, message.first_seq, message.rows
+                    node, message.experiment, message.first_seq, message.rows, now=self._now()
                 )
                 self._acknowledge(node, message.experiment, taken)
             case NodeStatus():
@@ -250,6 +254,9 @@ class Manager:
     def _run_queue(self) -> None:
         for command in dispatch.start_next(self._now(), self._life):
             _LOGGER.info("station %s shall start %s", command.station, command.experiment)
+
+    def _review_alarms(self) -> None:
+        self._alarms.review(self._now(), self._clock())
 
     def _check(self) -> None:
         self._check_silence()

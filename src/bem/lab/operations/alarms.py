@@ -1,32 +1,109 @@
-"""Placeholder of branch wt-web until wt-lab brings the real one."""
+"""What people do about alarms, and how they want to be told of them."""
 
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import transaction
 from django.utils import timezone
 
-from bem.lab.models import Alarm, Notifications
+from bem.lab import alarms
+from bem.lab.models import Account, Alarm, Command, Notifications, Severity, Station
+from bem.lab.operations.commands import is_told
+from bem.lab.operations.errors import Problems, refusal
+from bem.lab.operations.stations import acknowledge_fault
 from bem.lab.rights import Role, User, require
+
+_NOTE = 500
+_ADDRESS = 500
 
 
 def acknowledge_alarm(user: User, alarm: Alarm, note: str = "") -> Alarm:
-    """Acknowledge."""
+    """Say that a person knows of an alarm. For a latched fault the station is told so, too.
+
+    Raises:
+        PermissionDenied: the user is no operator; for a latched fault, no supervisor.
+        OperationRefused: it is not there any more, or acknowledged already; the note is too long.
+    """
     require(user, Role.OPERATOR)
-    alarm.acknowledged_at = timezone.now()
-    alarm.acknowledged_by_id = user.pk
-    alarm.acknowledged_note = note
-    alarm.save()
-    return alarm
+    said = note.strip()
+    if len(said) > _NOTE:
+        raise refusal(f"the note has {len(said)} characters: at most {_NOTE}", field="note")
+    with transaction.atomic():
+        kept = _locked(alarm)
+        station = kept.station
+        latched = (
+            kept.cause == Alarm.Cause.FAULT
+            and kept.cleared_at is None
+            and station is not None
+            and station.state == Station.State.FAULT
+        )
+        if latched and station is not None:
+            require(user, Role.SUPERVISOR)
+            if not is_told(station, Command.Action.ACKNOWLEDGE):
+                acknowledge_fault(user, station, said)
+                kept.refresh_from_db()
+                return kept
+        alarms.acknowledge(kept, user, said, timezone.now())
+        return kept
 
 
 def set_notifications(
-    user: User, *, email: str = "", webhook: str = "", severity: str = "warning"
+    user: User, *, email: str = "", webhook: str = "", severity: str = Severity.WARNING
 ) -> Notifications:
-    """Set."""
+    """Say by which ways this user is told of new alarms of at least this severity.
+
+    An empty address is a way not taken. A webhook gets a POST with JSON; a receiver inside of the
+    laboratory may be named, redirections are never followed.
+
+    Raises:
+        PermissionDenied: the user has no role.
+        OperationRefused: an address or the severity is none.
+    """
     require(user, Role.VIEWER)
-    return Notifications.objects.update_or_create(
-        user_id=user.pk, defaults={"email": email, "webhook": webhook, "severity": severity}
-    )[0]
+    problems = Problems()
+    email, webhook = email.strip(), webhook.strip()
+    if email:
+        try:
+            validate_email(email)
+        except ValidationError:
+            problems.add("email", f"“{email}” is no e-mail address: give one such as a@example.org")
+    if webhook:
+        reason = _no_webhook(webhook)
+        if reason:
+            problems.add("webhook", reason)
+    if severity not in Severity.values:
+        problems.add("severity", f"“{severity}” is none of {', '.join(Severity.values)}")
+    problems.refuse_if_any()
+    account = Account.objects.get(pk=user.pk)
+    wish = Notifications(user=account, email=email, webhook=webhook, severity=severity)
+    wish.save()
+    return wish
 
 
-def test_notifications(user: User) -> int:
-    """Test."""
-    require(user, Role.VIEWER)
-    return 0
+def _locked(alarm: Alarm) -> Alarm:
+    kept = Alarm.objects.select_for_update().filter(pk=alarm.pk).first()
+    if kept is None:
+        raise refusal("this alarm is not there any more: load the page again")
+    if kept.acknowledged_at is not None:
+        who = kept.acknowledged_by
+        by = f" by {who.get_username()}" if who is not None else ""
+        raise refusal(f"this alarm is acknowledged already{by}")
+    return kept
+
+
+def _no_webhook(address: str) -> str:
+    """Say why an address is none for a webhook; empty if it is. It may hold a secret: unsaid."""
+    remedy = "give one such as https://example.org/alarms"
+    if len(address) > _ADDRESS or not address.isprintable() or " " in address:
+        return f"longer than {_ADDRESS} characters, or with blanks: {remedy}"
+    try:
+        parts = urlsplit(address)
+        _ = parts.port
+    except ValueError:
+        return f"no address: {remedy}"
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return f"neither http:// nor https:// with a host: {remedy}"
+    if parts.username is not None or parts.password is not None:
+        return f"a name or password in an address ends up in logs: {remedy}"
+    return ""

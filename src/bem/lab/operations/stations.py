@@ -4,7 +4,8 @@ from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
 
-from bem.lab.models import Battery, Command, Experiment, Station
+from bem.lab import alarms
+from bem.lab.models import Alarm, Battery, Command, Experiment, Station
 from bem.lab.operations import locks
 from bem.lab.operations.commands import is_told, order, refuse_twice
 from bem.lab.operations.errors import OperationRefused, refusal
@@ -189,7 +190,12 @@ def acknowledge_fault(user: User, station: Station, note: str = "") -> Command:
                 f"the fault of “{kept}” is being acknowledged already: "
                 "wait for the station's answer"
             )
-        return order(user, kept, Command.Action.ACKNOWLEDGE, note)
+        told = order(user, kept, Command.Action.ACKNOWLEDGE, note)
+        for alarm in Alarm.objects.select_for_update().filter(
+            station=kept, cause=Alarm.Cause.FAULT, cleared_at=None, acknowledged_at=None
+        ):
+            alarms.acknowledge(alarm, user, told.note, timezone.now())
+        return told
 
 
 def _set_battery(station: Station, battery: Battery | None, user: User | None) -> None:
