@@ -152,16 +152,22 @@ def _loops(items: st.SearchStrategy[Item]) -> st.SearchStrategy[Item]:
 
 
 ITEMS: st.SearchStrategy[Item] = st.recursive(STEPS, _loops, max_leaves=6)
+DEFAULTS = USUAL | st.integers(1, 999).map(float)
 PARAMETERS = st.lists(
     st.builds(
         Parameter,
         name=IDENTIFIERS,
         kind=st.sampled_from(ParameterKind),
-        default=USUAL | st.integers(1, 999).map(float) | FINITE,
+        default=DEFAULTS | FINITE,
     ),
-    max_size=5,
+    max_size=4,
     unique_by=lambda one: one.name,
-).map(tuple)
+).map(tuple) | st.tuples(
+    *(
+        st.builds(Parameter, name=st.just(f"the_{kind}"), kind=st.just(kind), default=DEFAULTS)
+        for kind in ParameterKind
+    )
+)
 
 # Where a value may come from a parameter, and of which kind that is; None: see _kind.
 _GIVEN: dict[type[Node], Mapping[str, ParameterKind | None]] = {
@@ -183,6 +189,7 @@ _GIVEN: dict[type[Node], Mapping[str, ParameterKind | None]] = {
         "voltage_change": ParameterKind.VOLTAGE,
         "current_change": ParameterKind.CURRENT,
     },
+    LoopEnd: {"value": None},
     Pulse: {"duration": ParameterKind.DURATION},
     Table: {"times": ParameterKind.NUMBER},
     PulseTrain: {"times": ParameterKind.NUMBER},
@@ -200,6 +207,9 @@ def _kind(node: Node) -> ParameterKind | None:
         if node.quantity in kinds:
             return kinds[node.quantity]
         return None if node.quantity is Limited.FLOW else ParameterKind(node.quantity.value)
+    if isinstance(node, LoopEnd) and not node.relative:
+        is_charge = node.quantity in (LoopQuantity.CHARGE_IN, LoopQuantity.CHARGE_OUT)
+        return ParameterKind.CAPACITY if is_charge else ParameterKind.ENERGY
     return None
 
 
@@ -213,7 +223,7 @@ class _Decorator:
         self, random: Random, labels: list[str], parameters: tuple[Parameter, ...]
     ) -> None:
         self._random = random
-        self._labels = labels
+        self._labels = list(labels)
         self._free = list(labels)
         self._parameters = parameters
         self.targets: list[str] = []
@@ -241,8 +251,7 @@ class _Decorator:
         then = self._random.choice(list(Then))
         if then is not Then.GO_TO:
             return {"then": then}
-        used = self._labels[: len(self._labels) - len(self._free)]
-        return {"then": then, "label": self._random.choice(used)} if used else {}
+        return {"then": then, "label": self._random.choice(self._labels)} if self._labels else {}
 
     def _given(self, node: Node) -> dict[str, object]:
         found: dict[str, object] = {}
