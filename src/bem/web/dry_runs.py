@@ -104,9 +104,10 @@ class _Facts:
 def _facts(battery: Battery, program: Program) -> _Facts:
     spec = battery.spec()
     detail = getattr(battery, battery.technology, None)
+    chemistry = getattr(detail, "chemistry", None) or getattr(detail, "electrolyte_type", None)
     return _Facts(
         spec=spec,
-        chemistry=getattr(detail, "chemistry", None) or getattr(detail, "electrolyte_type", ""),
+        chemistry=str(chemistry or ""),
         # What C-rates were taken of, be it nominal or measured.
         capacity=program.capacity or spec.capacity,
         cells=battery.cells,

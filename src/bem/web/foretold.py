@@ -1,7 +1,6 @@
 """What a dry run foretold of an experiment, as it is kept and as it is shown."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic import ValidationError
 
@@ -18,7 +17,7 @@ class Verdict:
     text: str
 
 
-def read_dry_run(kept: Any) -> DryRun | None:
+def read_dry_run(kept: object) -> DryRun | None:
     """Read what is kept with an experiment; ``None`` if nothing is, or of no known version."""
     if kept is None:
         return None
@@ -31,7 +30,9 @@ def read_dry_run(kept: Any) -> DryRun | None:
 def verdict_of(run: DryRun) -> Verdict:
     """Say what a person should know first."""
     if run.trips:
-        return Verdict("red", "alert-triangle", f"It would run into a limit: {run.trips[0].message}")
+        return Verdict(
+            "red", "alert-triangle", f"It would run into a limit: {run.trips[0].message}"
+        )
     if run.cut_off is not None:
         return Verdict("orange", "clock", f"Not calculated to the end: {run.cut_off}")
     if run.ending == "failed":

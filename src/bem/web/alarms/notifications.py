@@ -11,7 +11,6 @@ from bem.lab.operations.errors import OperationRefused
 from bem.lab.rights import Role
 from bem.web.records.access import RolePage
 from bem.web.records.forms import RecordForm
-from bem.web.watch.actions import tell
 
 _RECENT = 10
 
@@ -47,7 +46,7 @@ class NotificationsPage(RolePage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show them, and how the newest messages went."""
-        kept = Notifications.objects.filter(user_id=request.user.pk).first()
+        kept = Notifications.objects.filter(user__username=request.user.get_username()).first()
         initial = (
             {"email": kept.email, "webhook": kept.webhook, "severity": kept.severity}
             if kept is not None
@@ -69,33 +68,14 @@ class NotificationsPage(RolePage):
         return _show(request, form)
 
 
-class NotificationsTest(RolePage):
-    """A message by every way chosen, to see that it arrives."""
-
-    writes = Role.VIEWER
-    http_method_names = ["post", "options"]
-
-    def post(self, request: HttpRequest) -> HttpResponse:
-        """Have it sent."""
-        tell(
-            request,
-            lambda: operations.test_notifications(request.user),
-            "A test message is on its way; below it stands how it went.",
-        )
-        return redirect("alarms:notifications")
-
-
 def _show(request: HttpRequest, form: NotificationsForm) -> HttpResponse:
     deliveries = (
-        Delivery.objects.filter(user_id=request.user.pk)
+        Delivery.objects.filter(user__username=request.user.get_username())
         .select_related("alarm")
         .order_by("-pk")[:_RECENT]
     )
     context = {
         "form": form,
         "deliveries": deliveries,
-        "is_set": Notifications.objects.filter(user_id=request.user.pk)
-        .exclude(email="", webhook="")
-        .exists(),
     }
     return render(request, "alarms/notifications.html", context)

@@ -6,13 +6,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 
-from bem.lab.models import Alarm
+from bem.lab.models import Alarm, Station
 from bem.lab.operations.alarms import acknowledge_alarm
+from bem.lab.rights import Role
 from bem.web.alarms.filters import AlarmFilter
 from bem.web.alarms.tables import RANK, AlarmTable, state_of
 from bem.web.records.access import RolePage, WritePage
 from bem.web.records.listing import ListPage
 from bem.web.records.tables import RecordTable
+from bem.web.roles import role_on
 from bem.web.watch.actions import tell
 
 _JOINED = ("station", "experiment", "node", "acknowledged_by")
@@ -50,9 +52,14 @@ class AlarmPage(RolePage):
             "alarm": alarm,
             "state": state_of(alarm),
             "deliveries": alarm.deliveries.select_related("user").order_by("pk"),
-            "may_acknowledge": self.may_write and alarm.acknowledged_at is None,
+            "may_acknowledge": self._may_acknowledge(alarm),
+            "is_latched": is_latched(alarm),
         }
         return render(request, "alarms/alarm.html", context)
+
+    def _may_acknowledge(self, alarm: Alarm) -> bool:
+        needed = Role.SUPERVISOR if is_latched(alarm) else self.writes
+        return alarm.acknowledged_at is None and role_on(self.request) >= needed
 
 
 class AlarmAcknowledge(WritePage):
@@ -62,11 +69,11 @@ class AlarmAcknowledge(WritePage):
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Acknowledge, then show what is left."""
-        alarm = get_object_or_404(Alarm, pk=pk)
+        alarm = get_object_or_404(_alarms(), pk=pk)
         done = tell(
             request,
             lambda: acknowledge_alarm(request.user, alarm, request.POST.get("note", "")),
-            "The alarm is acknowledged.",
+            "The alarm is acknowledged." if not is_latched(alarm) else "The station is being told.",
         )
         return redirect("alarms:list") if done else redirect("alarms:alarm", pk)
 
@@ -77,6 +84,16 @@ class AlarmCount(RolePage):
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show it; the frame's own part has the number."""
         return render(request, "alarms/parts/count.html")
+
+
+def is_latched(alarm: Alarm) -> bool:
+    """Whether acknowledging it lets its station run again."""
+    return (
+        alarm.cause == Alarm.Cause.FAULT
+        and alarm.cleared_at is None
+        and alarm.station is not None
+        and alarm.station.state == Station.State.FAULT
+    )
 
 
 def _alarms() -> QuerySet[Alarm]:

@@ -94,5 +94,7 @@ def state_of(alarm: Alarm) -> SafeString:
         )
     by = alarm.acknowledged_by.get_username() if alarm.acknowledged_by else ""
     return format_html(
-        '{} <span class="text-secondary small">acknowledged{}</span>', passed, f" by {by}" * bool(by)
+        '{} <span class="text-secondary small">acknowledged{}</span>',
+        passed,
+        f" by {by}" * bool(by),
     )

@@ -11,5 +11,4 @@ urlpatterns = [
     path("alarms/<int:pk>/", pages.AlarmPage.as_view(), name="alarm"),
     path("alarms/<int:pk>/acknowledge/", pages.AlarmAcknowledge.as_view(), name="acknowledge"),
     path("notifications/", notifications.NotificationsPage.as_view(), name="notifications"),
-    path("notifications/test/", notifications.NotificationsTest.as_view(), name="test"),
 ]

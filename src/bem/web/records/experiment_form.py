@@ -205,6 +205,8 @@ def initial_of(experiment: Experiment) -> dict[str, Any]:
         name: getattr(experiment, name)
         for name in ("name", "description", "capacity_source", "on_interruption", "follows")
     }
-    records = {name: getattr(experiment, f"{name}_id") for name in ("battery", "station", "profile")}
+    records = {
+        name: getattr(experiment, f"{name}_id") for name in ("battery", "station", "profile")
+    }
     values = {f"{PARAMETER}{name}": value for name, value in experiment.parameters.items()}
     return {**kept, **records, **values, "limits": limits_as_text(experiment.limits)}

@@ -12,7 +12,7 @@ from bem.lab.operations.fitting import compile_or_refuse
 from bem.web.dry_runs import DRY_RUNS, Busy
 from bem.web.foretold import Verdict, verdict_of
 from bem.web.records.experiment_form import changed_parameters, read_limits
-from bem.web.records.forms import chosen_in
+from bem.web.records.forms import row_in
 from bem.web.records.outline import Outline, outline_of_profile, outline_of_program
 
 _MOST_KEPT = 200
@@ -32,13 +32,10 @@ class Foretold:
 
 def foretell(typed: Mapping[str, Any]) -> Foretold:
     """Compile what was typed and carry it out on a model of the battery."""
-    battery = (
-        Battery.objects.select_related("lithium", "lead_acid", "redox_stack")
-        .filter(pk=chosen_in(typed, "battery"))
-        .first()
-    )
-    station = Station.objects.filter(pk=chosen_in(typed, "station")).first()
-    profile = Profile.objects.filter(pk=chosen_in(typed, "profile")).first()
+    batteries = Battery.objects.select_related("lithium", "lead_acid", "redox_stack")
+    battery = row_in(typed, "battery", batteries)
+    station = row_in(typed, "station", Station.objects.all())
+    profile = row_in(typed, "profile", Profile.objects.all())
     if profile is None:
         return Foretold()
     parsed, _ = read_profile(profile.text)

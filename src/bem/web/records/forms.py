@@ -12,7 +12,6 @@ from bem.lab.models import (
     Battery,
     Chemistry,
     LeadAcidChemistry,
-    Profile,
     RedoxStack,
 )
 from bem.lab.operations.batteries import (
@@ -264,6 +263,12 @@ def chosen(request: HttpRequest, name: str) -> int | None:
 def chosen_in(typed: Mapping[str, Any], name: str) -> int | None:
     """The number chosen for a field of what was typed; ``None`` without a sane one."""
     return number_in(str(typed.get(name, "")))
+
+
+def row_in(typed: Mapping[str, Any], name: str, rows: QuerySet[Row]) -> Row | None:
+    """The record chosen for a field of what was typed, if there is one."""
+    pk = chosen_in(typed, name)
+    return None if pk is None else rows.filter(pk=pk).first()
 
 
 def number_in(given: str) -> int | None:

@@ -56,9 +56,7 @@ def station_controls(station: Station, role: Role, username: str) -> tuple[Contr
     return tuple(_station_controls(station, role, username))
 
 
-def _run_controls(
-    experiment: Experiment, station: Station, step: int | None
-) -> Iterator[Control]:
+def _run_controls(experiment: Experiment, station: Station, step: int | None) -> Iterator[Control]:
     def address(action: str) -> str:
         return reverse(f"watch:experiment-{action}", args=[experiment.pk])
 

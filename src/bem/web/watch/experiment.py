@@ -86,7 +86,9 @@ def expected(_request: HttpRequest, pk: int) -> HttpResponseBase:
 @viewers_only
 def samples(_request: HttpRequest, pk: int) -> HttpResponseBase:
     """Send all samples as CSV, while they are being read."""
-    found = get_object_or_404(Experiment.objects.defer("program", "profile_text", "expected"), pk=pk)
+    found = get_object_or_404(
+        Experiment.objects.defer("program", "profile_text", "expected"), pk=pk
+    )
     return StreamingHttpResponse(
         samples_as_csv(found),
         content_type="text/csv; charset=utf-8",

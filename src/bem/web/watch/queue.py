@@ -115,9 +115,7 @@ class QueueHold(QueueAction):
         """Hold it, or let it go."""
         held = request.POST.get("held") == "yes"
         done = f"“{experiment}” is held." if held else f"“{experiment}” has its turn again."
-        return _said(
-            request, lambda: waiting.hold_in_queue(request.user, experiment, held), done
-        )
+        return _said(request, lambda: waiting.hold_in_queue(request.user, experiment, held), done)
 
 
 class QueueRelease(QueueAction):
