@@ -183,7 +183,7 @@ def parameter_fields(
     parsed, _ = read_profile(profile.text)
     fields = []
     for parameter in parameters_of(parsed):
-        default = print_parameter(parameter).partition("=")[2].strip()
+        default = print_parameter(parameter)
         kind = str(parameter.kind).replace("_", "-")
         value = str(typed.get(f"{PARAMETER}{parameter.name}", "")).strip()
         fields.append(ParameterField(parameter.name, kind, default, value or default))

@@ -43,6 +43,8 @@ class RecordForm(forms.Form):
         super().__init__(data, initial=dict(initial or {}))
         for field in self.fields.values():
             widget = field.widget
+            if isinstance(widget, forms.CheckboxInput):
+                continue
             kind = "form-select" if isinstance(widget, forms.Select) else "form-control"
             widget.attrs["class"] = f"{kind} {widget.attrs.get('class', '')}".strip()
             if isinstance(field, forms.FloatField):
