@@ -1,6 +1,7 @@
 """What the compiler and the safety checks need to know of a battery and of a station."""
 
 from enum import StrEnum
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +14,9 @@ class Technology(StrEnum):
     LITHIUM = "lithium"
     LEAD_ACID = "lead_acid"
     REDOX_STACK = "redox_stack"
+
+
+CapacitySource = Literal["nominal", "measured"]
 
 
 class BatterySpec(BaseModel):
@@ -29,10 +33,24 @@ class BatterySpec(BaseModel):
     capacity: float | None = Field(default=None, gt=0)
 
 
+class Capacity(BaseModel):
+    """What C-rates are taken of, in Ah, and how it is known."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    value: float = Field(gt=0)
+    source: CapacitySource = "nominal"
+
+
 class StationSpec(BaseModel):
-    """The station as far as a program depends on it: what its power path can do."""
+    """The station as far as a program depends on it: what its power path can do.
+
+    ``channels`` are the names of what it reads besides voltage, current and power; ``None`` where
+    that is not known: then nobody says that an end or a limit has nothing to look at.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     limits: Limits
+    channels: tuple[str, ...] | None = None

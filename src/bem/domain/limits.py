@@ -46,7 +46,7 @@ class Limited(StrEnum):
     CHARGE = "charge"
     DURATION = "duration"
     FLOW = "flow"
-    """Any channel whose name begins with ``flow``."""
+    """Any channel whose name begins with ``flow``, L/min."""
 
 
 class Limit(BaseModel):
@@ -192,7 +192,7 @@ _UNITS = {
     Limited.CELL_VOLTAGE: "V",
     Limited.CHARGE: "Ah",
     Limited.DURATION: "s",
-    Limited.FLOW: "",
+    Limited.FLOW: "L/min",
 }
 
 

@@ -250,7 +250,8 @@ def check_ends(number: int, ends: tuple[End, ...], operations: int) -> None:
 class Program(_Frozen):
     """What a station runs. ``operating`` bounds every set point; all values in SI units.
 
-    ``capacity`` (Ah) is what C-rates were taken of. ``limits`` hold during the whole run.
+    ``capacity`` (Ah) is what C-rates were taken of, ``capacity_source`` says whether it is nominal
+    or was measured. ``limits`` hold during the whole run.
 
     Raises:
         pydantic.ValidationError: a loop that does not close over earlier operations, loops that
@@ -262,6 +263,7 @@ class Program(_Frozen):
     operations: tuple[Operation, ...] = Field(min_length=1)
     operating: Limits
     capacity: float | None = Field(default=None, gt=0)
+    capacity_source: Literal["nominal", "measured"] = "nominal"
     limits: tuple[Limit, ...] = ()
 
     @model_validator(mode="after")

@@ -22,6 +22,8 @@ from bem.runtime.settings import Settings, SettingsError
 
 _LOGGER = logging.getLogger(__name__)
 _LEASE = "manager"
+_LAST_LETTER_S = 5.0
+"""How long the end waits for an attempt to tell somebody that is under way."""
 
 
 def run(settings: Settings) -> int:
@@ -53,6 +55,7 @@ def _run(settings: Settings, holder: str) -> int:
     from django.db import connection
 
     from bem.lab.lease import LeaseKeeper
+    from bem.manager.courier import Courier
     from bem.manager.mailbox import Letter, Mailbox
     from bem.manager.post import Post
     from bem.manager.service import TOPICS, Manager
@@ -88,8 +91,10 @@ def _run(settings: Settings, holder: str) -> int:
         worker.manager = new_manager()
         link = new_link()
         link.start()
+        courier.start()
 
     def lay_down() -> None:
+        courier.stop()
         link.stop()
         mailbox.clear()
 
@@ -103,6 +108,7 @@ def _run(settings: Settings, holder: str) -> int:
     post = Post(
         LeaseKeeper(_LEASE, holder), take_up=take_up, lay_down=lay_down, status=notifier.status
     )
+    courier = Courier(settings.notify, may_act=post.held)
     worker = Worker(new_manager(), mailbox, stopping, alive, tend=post.tend, status=notifier.status)
     _handle_signals(stopping, reloading)
     notifier.ready()
@@ -112,6 +118,7 @@ def _run(settings: Settings, holder: str) -> int:
         post.leave()
     except DatabaseError as error:
         _LOGGER.warning("the post could not be given back, another takes it later: %s", error)
+    courier.join(_LAST_LETTER_S)
     connection.close()
     return 0
 

@@ -119,6 +119,26 @@ class ManagerSettings(_Section):
     command_repeat_s: Seconds = 5.0
 
 
+class NotifySettings(_Section):
+    """How the manager tells people of alarms. Without ``smtp_host`` there is no e-mail.
+
+    ``smtp_security``: ``starttls`` refuses a server that has none, ``tls`` speaks it from the
+    start, ``none`` sends in the clear. ``smtp_ca_file`` replaces the authorities of the system.
+    ``pages`` is the address of the pages, for links: ``https://bem.example.org:8869``. What cannot
+    be told is tried again with growing pauses, for ``give_up_h`` hours.
+    """
+
+    smtp_host: str = Field(default="", max_length=255)
+    smtp_port: Port = 587
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_ca_file: Path | None = None
+    smtp_user: str | None = None
+    smtp_password_file: Path | None = None
+    sender: str = Field(default="", max_length=254, pattern=r"^([^@\s]+@[^@\s]+)?$")
+    pages: str = Field(default="", max_length=500, pattern=r"^(https?://\S+)?$")
+    give_up_h: float = Field(default=24.0, gt=0, le=720)
+
+
 class NodeSettings(_Section):
     """The node agent. Times in s; ``batch_rows`` samples or ``batch_s``, what comes first.
 
@@ -148,6 +168,7 @@ class Settings(_Section):
     database: DatabaseSettings = DatabaseSettings()
     web: WebSettings = WebSettings()
     manager: ManagerSettings = ManagerSettings()
+    notify: NotifySettings = NotifySettings()
     node: NodeSettings = NodeSettings()
 
     @property

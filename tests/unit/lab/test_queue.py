@@ -23,6 +23,7 @@ from bem.lab.models import (
 from bem.lab.operations.batteries import BatteryInput, add_battery
 from bem.lab.operations.errors import OperationRefused
 from bem.lab.operations.experiments import edit_experiment, queue_experiment
+from bem.lab.operations.fitting import limits_of
 from bem.lab.operations.profiles import ProfileInput, add_profile
 from bem.lab.operations.stations import confirm_battery
 from bem.lab.operations.waiting import hold_in_queue, move_experiment, release_experiment
@@ -214,3 +215,31 @@ def test_an_experiment_of_another_battery_asks_for_it(
     other = add_battery(operator, replace(cell, serial_number="2"))
     assert "battery “Cell (2)” is on" in why(queue("a", battery=other))
     assert why(queue("b")) == "experiment “a” is before it"
+
+
+def test_parameters_are_filled_in_as_people_write_them(operator: User, queue: Queue) -> None:
+    text = "Parameter rate = C/2\nCharge at {rate} until 4.2 V\n"
+    made = add_profile(operator, ProfileInput(name="P", text=text))
+    waiting = queue("a", profile=made, parameters={"rate": "1C"})
+    assert waiting.parameters == {"rate": "1C"}
+    assert waiting.profile_text == text
+    assert waiting.program["operations"][0]["setpoint"]["value"] == 2.5
+    assert queue("b", profile=made).program["operations"][0]["setpoint"]["value"] == 1.25
+    for wrong in ({"rat": "1C"}, {"rate": "4 V"}, {"rate": "fast"}):
+        with pytest.raises(OperationRefused) as refused:
+            queue("c", profile=made, parameters=wrong)
+        assert "parameters" in refused.value.problems
+    other = add_profile(operator, ProfileInput(name="O", text="Rest for 1 h"))
+    assert edit_experiment(operator, waiting, profile=other).parameters == {}
+
+
+def test_limits_of_an_experiment_are_read_line_by_line(battery: Battery, station: Station) -> None:
+    text = "temperature above 45 degC for 10 s\n\nLimit voltage below 2.8 V\n"
+    hot, low = limits_of(text, battery, station)
+    assert (hot.quantity, hot.compare, hot.threshold, hot.delay_s) == ("temperature", ">=", 45, 10)
+    assert (low.quantity, low.compare, low.threshold) == ("voltage", "<=", 2.8)
+    assert limits_of(" \n", battery, station) == ()
+    for wrong in ("voltage above 5 V", "until the cows come home"):
+        with pytest.raises(OperationRefused) as refused:
+            limits_of(wrong, battery, station)
+        assert list(refused.value.problems) == ["limits"]

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 
-from bem.domain.compiler import check_text
+from bem.domain.compiling import check_text
 from bem.lab.models import Battery, Experiment, Profile, Station
 from bem.lab.operations.experiments import queue_experiment
 from bem.web.records.examples import EXAMPLES

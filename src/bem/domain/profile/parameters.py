@@ -192,7 +192,12 @@ class _Filler:
         try:
             return type(node).model_validate({**fields, **changes})
         except ValidationError as error:
-            names = [name for _, name in node.given_by] or self._inside(node)
+            places = {one["loc"][0] for one in error.errors() if one["loc"]}
+            names = [
+                name
+                for field, name in node.given_by
+                if field in changes and (field in places or not places)
+            ] or self._inside(node)
             reasons = "; ".join(one["msg"].removeprefix("Value error, ") for one in error.errors())
             for name in names:
                 self._report(self._parameters[name], reasons)

@@ -198,8 +198,9 @@ class _Mender:
             self._report_comma(token)
             return
         if token.value == '"':
+            start = self._line.span(token)
             self._line.report(
-                self._line.span(token),
+                start.model_copy(update={"end_column": len(self._line.code) + 1}),
                 "this quote is never closed: a message stands between double quotes",
                 expected=("a message in double quotes",),
                 suggestion=f'{self._line.code[(token.column or 1) - 1 :]}"',

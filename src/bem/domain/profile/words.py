@@ -161,6 +161,8 @@ def trouble_with_name(name: str) -> str | None:
 
 def keyword(terminal: str) -> str | None:
     """The spelling of a terminal that has exactly one meaning in a text: ``_AT`` is ``at``."""
+    if terminal == "_EQUALS":
+        return "="
     return next((word for word, one in _SPELLINGS.items() if one == terminal), None)
 
 

@@ -110,8 +110,11 @@ class Station(models.Model):
 
     def spec(self) -> StationSpec:
         """What the compiler needs to know."""
+        # One that has never told of itself may have any.
+        told = bool(self.channels or self.device)
         return StationSpec(
             name=self.name,
+            channels=tuple(one["name"] for one in self.channels) if told else None,
             limits=Limits(
                 voltage_min=self.voltage_min,
                 voltage_max=self.voltage_max,

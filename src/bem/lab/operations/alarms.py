@@ -75,7 +75,7 @@ def set_notifications(
     if severity not in Severity.values:
         problems.add("severity", f"“{severity}” is none of {', '.join(Severity.values)}")
     problems.refuse_if_any()
-    account = Account.objects.get(pk=user.pk)
+    account = Account.objects.get(username=user.get_username())
     wish = Notifications(user=account, email=email, webhook=webhook, severity=severity)
     wish.save()
     return wish

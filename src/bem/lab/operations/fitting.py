@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bem.domain.battery import BatterySpec, StationSpec
-from bem.domain.compiler import compile_profile
+from bem.domain.compiling import Capacity, compile_profile, compile_text
 from bem.domain.profile.model import Profile as Parsed
+from bem.domain.profile.parameters import fill
 from bem.domain.profile.problems import ProfileErrors
 from bem.domain.profile.text import parse_profile
-from bem.domain.program import Program
+from bem.domain.program import Limit, Program
 from bem.lab.capacity import measured_capacity
 from bem.lab.models import Battery, Experiment, Profile, Station
 from bem.lab.operations.errors import OperationRefused, refusal
@@ -90,31 +91,57 @@ def compile_or_refuse(
         OperationRefused: it does not run there (each reason has line and column), a parameter is
             not one of the profile's, or the battery has no capacity of this source.
     """
-    spec = battery.spec()
-    if capacity_source == Experiment.CapacitySource.MEASURED:
-        measured = measured_capacity(battery)
-        if measured is None:
-            raise refusal(
-                f"no complete cycle of “{battery}” is recorded, so its capacity is not known from "
-                "a measurement: choose the nominal one",
-                field="capacity_source",
-            )
-        spec = spec.model_copy(update={"capacity": measured.capacity})
+    capacity = _capacity(battery, capacity_source)
+    parsed = _parsed(profile)
     try:
-        filled = _filled(parse_profile(profile.text), parameters or {})
-        return compile_profile(filled, spec, station.spec())
+        filled = fill(parsed, parameters or {})
     except ProfileErrors as error:
-        reasons = [explain(problem) for problem in error.problems]
-        raise OperationRefused({"profile": reasons}) from None
+        raise _refused("parameters", error) from None
+    try:
+        return compile_profile(filled, battery.spec(), station.spec(), capacity=capacity)
+    except ProfileErrors as error:
+        raise _refused("profile", error) from None
 
 
-def _filled(profile: Parsed, parameters: Mapping[str, str]) -> Parsed:
-    known = [one.name for one in profile.parameters]
-    unknown = [name for name in parameters if name not in known]
-    if unknown:
+def limits_of(text: str, battery: Battery, station: Station) -> tuple[Limit, ...]:
+    """Read limits as people write them, one a line: ``temperature above 45 degC for 10 s``.
+
+    Each may begin with the word ``limit``; empty lines do not count.
+
+    Raises:
+        OperationRefused: a line is no limit, or allows more than battery and station do.
+    """
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if not lines:
+        return ()
+    heads = [one if one.lower().startswith("limit") else f"Limit {one}" for one in lines]
+    profile = "\n".join([*heads, "Rest for 1 s"])
+    try:
+        return compile_text(profile, battery.spec(), station.spec()).limits
+    except ProfileErrors as error:
+        raise _refused("limits", error) from None
+
+
+def _capacity(battery: Battery, source: str) -> Capacity | None:
+    """Get what C-rates are taken of; ``None`` where that is the nominal one, if there is any."""
+    if source != Experiment.CapacitySource.MEASURED:
+        return None
+    measured = measured_capacity(battery)
+    if measured is None:
         raise refusal(
-            f"the profile has no parameter {', '.join(unknown)}; it has: "
-            f"{', '.join(known) or 'none'}",
-            field="parameters",
+            f"no complete cycle of “{battery}” is recorded, so its capacity is not known from a "
+            "measurement: choose the nominal one",
+            field="capacity_source",
         )
-    return profile
+    return Capacity(value=measured.capacity, source="measured")
+
+
+def _parsed(profile: Profile) -> Parsed:
+    try:
+        return parse_profile(profile.text)
+    except ProfileErrors as error:
+        raise _refused("profile", error) from None
+
+
+def _refused(field: str, error: ProfileErrors) -> OperationRefused:
+    return OperationRefused({field: [explain(problem) for problem in error.problems]})

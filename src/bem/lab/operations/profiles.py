@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from bem.domain.compiler import check_text
+from bem.domain.compiling import check_text
 from bem.domain.profile.problems import Problem
 from bem.lab.models import Profile
 from bem.lab.operations.errors import OperationRefused, Problems, check_fields, refusal

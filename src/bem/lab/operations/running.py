@@ -5,9 +5,8 @@ from typing import Any
 
 from django.db import transaction
 
-from bem.domain.compiler import compile_profile
+from bem.domain.compiling import Capacity, compile_text
 from bem.domain.profile.problems import ProfileErrors
-from bem.domain.profile.text import parse_profile
 from bem.domain.program import End, Mode, Program, StepOp, Then
 from bem.lab.models import Command, Experiment, Station
 from bem.lab.operations import locks
@@ -160,14 +159,14 @@ def _ends(experiment: Experiment, step: StepOp, text: str) -> tuple[End, ...]:
             f"say when the step ends, in at most {_MAX_ENDS} characters: until 4.1 V or for 2 h",
             field="ends",
         )
-    battery = experiment.battery.spec()
     # C-rates mean what they meant when the experiment was queued.
-    capacity = _program(experiment).capacity or battery.capacity
+    rated = _program(experiment).capacity
     try:
-        compiled = compile_profile(
-            parse_profile(f"{_like(step)} {given}"),
-            battery.model_copy(update={"capacity": capacity}),
+        compiled = compile_text(
+            f"{_like(step)} {given}",
+            experiment.battery.spec(),
             experiment.station.spec(),
+            capacity=None if rated is None else Capacity(value=rated),
         )
     except ProfileErrors as error:
         raise OperationRefused({"ends": [explain(one) for one in error.problems]}) from None

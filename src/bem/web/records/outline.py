@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from bem.domain.compiler import describe
+from bem.domain.compiling import describe
 from bem.domain.profile.model import Item, Profile, Repeat, Step
 from bem.domain.profile.printing import print_end, print_setpoint
 from bem.domain.program import LoopOp, Mode, Program, RecordRule, StepOp

@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.template.loader import render_to_string
 
 from bem.domain.battery import BatterySpec, StationSpec
-from bem.domain.compiler import check_text, compile_profile
+from bem.domain.compiling import check_text, compile_profile
 from bem.domain.profile.completion import complete
 from bem.domain.profile.document import from_yaml, to_yaml
 from bem.domain.profile.model import Driven

@@ -10,16 +10,20 @@ from django.contrib.auth.models import User
 from django.utils import timezone
 
 from bem.lab import dispatch
+from bem.lab.alarms import Condition, raise_alarm
 from bem.lab.intake import Taken, take_events, take_samples
 from bem.lab.models import (
+    Alarm,
     Battery,
     Bucket,
     Command,
     Event,
     Experiment,
     Intake,
+    Notifications,
     Profile,
     Sample,
+    Severity,
     Station,
     StepResult,
 )
@@ -27,6 +31,12 @@ from bem.lab.operations.batteries import BatteryInput, add_battery
 from bem.lab.operations.errors import OperationRefused
 from bem.lab.operations.experiments import cancel_experiment, queue_experiment
 from bem.lab.operations.profiles import ProfileInput, add_profile, edit_profile
+from bem.lab.operations.stations import confirm_battery, remove_battery, stop_all
+from bem.lab.operations.waiting import move_experiment
+from bem.lab.passing import is_collision
+from bem.manager.courier import Courier
+from bem.runtime.settings import NotifySettings
+from support.receivers import webhook
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 ROUNDS = 8
@@ -95,6 +105,7 @@ def test_an_experiment_is_started_or_cancelled_but_not_both(
     race: Race, operator: User, battery: Battery, profile: Profile, station: Station
 ) -> None:
     life = timedelta(seconds=30)
+    confirm_battery(operator, station, battery)
     for _ in range(ROUNDS):
         experiment = queue_experiment(
             operator, name="run", battery=battery, station=station, profile=profile
@@ -118,6 +129,7 @@ def test_a_command_has_one_answer(
     race: Race, operator: User, battery: Battery, profile: Profile, station: Station
 ) -> None:
     queue_experiment(operator, name="run", battery=battery, station=station, profile=profile)
+    confirm_battery(operator, station, battery)
     (command,) = dispatch.start_next(timezone.now(), timedelta(seconds=30))
     answers = [
         lambda outcome=outcome: dispatch.take_answer(
@@ -173,3 +185,88 @@ def test_events_that_come_twice_at_once_act_once(
     assert race(*take * 3) == [Taken(0, 1)] * 3
     assert Event.objects.count() == 1
     assert StepResult.objects.count() == 1
+
+
+def test_nothing_starts_with_a_battery_that_was_taken_away(
+    race: Race, operator: User, battery: Battery, profile: Profile, station: Station
+) -> None:
+    queue_experiment(operator, name="run", battery=battery, station=station, profile=profile)
+    for _ in range(ROUNDS):
+        confirm_battery(operator, station, battery)
+        started, removed = race(
+            lambda: dispatch.start_next(timezone.now(), timedelta(seconds=30)),
+            lambda: remove_battery(operator, station),
+        )
+        station.refresh_from_db()
+        if isinstance(removed, OperationRefused):
+            assert len(started) == 1
+            assert station.battery == battery
+        else:
+            assert started == []
+            assert station.battery is None
+        Command.objects.all().delete()
+        Experiment.objects.update(status="queued")
+
+
+def test_nothing_starts_after_all_was_stopped(
+    race: Race, operator: User, battery: Battery, profile: Profile, station: Station
+) -> None:
+    queue_experiment(operator, name="run", battery=battery, station=station, profile=profile)
+    confirm_battery(operator, station, battery)
+    for _ in range(ROUNDS):
+        race(
+            lambda: dispatch.start_next(timezone.now(), timedelta(seconds=30)),
+            lambda: stop_all(operator, "now"),
+        )
+        experiment = Experiment.objects.get()
+        stopped = Command.objects.filter(action="stop").exists()
+        assert experiment.held or (experiment.status == "starting" and stopped)
+        Command.objects.all().delete()
+        Experiment.objects.update(status="queued", held=False)
+
+
+def test_a_queue_that_two_reorder_has_one_order(
+    race: Race, operator: User, battery: Battery, profile: Profile, station: Station
+) -> None:
+    waiting = [
+        queue_experiment(operator, name=name, battery=battery, station=station, profile=profile)
+        for name in "abcd"
+    ]
+    for _ in range(ROUNDS):
+        moved = race(
+            lambda: move_experiment(operator, waiting[3], before=waiting[0]),
+            lambda: move_experiment(operator, waiting[0]),
+        )
+        assert not [one for one in moved if isinstance(one, Exception)]
+        positions = Experiment.objects.order_by("position").values_list("position", flat=True)
+        assert list(positions) == [1, 2, 3, 4]
+
+
+def test_an_alarm_that_two_raise_is_one(race: Race, station: Station) -> None:
+    for number in range(ROUNDS):
+        condition = Condition(
+            Alarm.Cause.FAULT, Severity.ERROR, "hot", station.node_id, station.pk, None
+        )
+        outcomes = race(*[lambda it=condition: raise_alarm(it, timezone.now())] * 2)
+        failed = [it for it in outcomes if isinstance(it, Exception) and not is_collision(it)]
+        assert failed == []
+        assert Alarm.objects.exclude(open_key=None).count() == 1
+        Alarm.objects.filter(cleared_at=None).update(
+            open_key=None, cleared_at=timezone.now(), acknowledged_at=timezone.now()
+        )
+        assert Alarm.objects.count() == number + 1
+
+
+def test_of_two_couriers_one_tells(race: Race, operator: User, station: Station) -> None:
+    with webhook() as receiver:
+        address = f"http://127.0.0.1:{receiver.port}/"
+        Notifications.objects.create(user=operator, webhook=address, severity="info")
+        for number in range(ROUNDS):
+            cause = list(Alarm.Cause)[number % len(Alarm.Cause)]
+            raise_alarm(
+                Condition(cause, Severity.ERROR, "hot", station.node_id, station.pk, None),
+                timezone.now(),
+            )
+            told = race(*[lambda: Courier(NotifySettings()).turn()] * 3)
+            assert sorted(told) == [0, 0, 1]
+            assert len(receiver.told.messages) == number + 1

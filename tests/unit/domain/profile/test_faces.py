@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bem.domain.battery import BatterySpec, StationSpec, Technology
-from bem.domain.compiler import check_text, compile_profile
+from bem.domain.compiling import check_text, compile_profile
 from bem.domain.limits import Limits
 from bem.domain.profile.document import from_yaml, to_yaml
 from bem.domain.profile.model import (

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from bem.domain.battery import BatterySpec, StationSpec, Technology
-from bem.domain.compiler import compile_profile
+from bem.domain.compiling import compile_profile
 from bem.domain.limits import Limits
 from bem.domain.profile.text import parse_profile
 

@@ -3,7 +3,7 @@
 import pytest
 
 from bem.domain.battery import BatterySpec, StationSpec
-from bem.domain.compiler import (
+from bem.domain.compiling import (
     Summary,
     check_profile,
     check_text,

@@ -1,76 +1,16 @@
 """The step engine: tables for what ends a step, properties for what must always hold."""
 
 import math
-from collections.abc import Iterable
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from tests.unit.domain.engine.conftest import S, brief, feed, program_of, steady, step
 
-from bem.domain.engine import (
-    EngineState,
-    Outcome,
-    Reading,
-    advance,
-    begin,
-    current_step,
-)
-from bem.domain.happenings import CycleEnded, Happening, StepEnded, StepStarted, Throughput
-from bem.domain.limits import Limits
-from bem.domain.program import (
-    REST,
-    Compare,
-    End,
-    LoopOp,
-    Mode,
-    Operation,
-    Program,
-    Quantity,
-    Setpoint,
-    StepOp,
-)
-
-S = 1_000_000
-"""One second in the unit of elapsed time."""
-
-
-def step(number: int, *ends: tuple[str, str, float], value: float = 1.0) -> StepOp:
-    return StepOp(
-        number=number,
-        title=f"step {number}",
-        setpoint=Setpoint(mode=Mode.CC, value=value),
-        ends=tuple(
-            End(quantity=Quantity(quantity), compare=Compare(compare), threshold=threshold)
-            for quantity, compare, threshold in ends
-        ),
-    )
-
-
-def brief(number: int) -> StepOp:
-    """A step that its first reading ends."""
-    return step(number, ("duration", ">=", 0.0))
-
-
-def program_of(*operations: Operation) -> Program:
-    return Program(name="test", operations=operations, operating=Limits())
-
-
-def feed(program: Program, readings: Iterable[Reading]) -> tuple[list[Outcome], list[Happening]]:
-    """Run a program over readings until they or it end."""
-    outcomes = [begin(program)]
-    for reading in readings:
-        if outcomes[-1].finished:
-            break
-        outcomes.append(advance(program, outcomes[-1].state, reading))
-    return outcomes, [event for outcome in outcomes for event in outcome.events]
-
-
-def steady(
-    count: int, voltage: float = 3.7, current: float = 1.0, every_us: int = S
-) -> list[Reading]:
-    return [Reading(every_us * n, voltage, current) for n in range(1, count + 1)]
+from bem.domain.engine import EngineState, Reading, advance, current_step
+from bem.domain.happenings import CycleEnded, StepEnded, Throughput
+from bem.domain.program import REST, LoopOp
 
 
 @pytest.mark.parametrize(
@@ -137,57 +77,6 @@ def test_the_first_of_several_ends_is_named() -> None:
     assert isinstance(ended, StepEnded)
     assert (ended.end, ended.value) == ("voltage at or above 4.2 V", 4.25)
     assert (ended.voltage, ended.current, ended.cycle) == (4.25, 1.0, 1)
-
-
-def _order(program: Program) -> list[int]:
-    _, events = feed(program, (Reading(n, 3.7, 1.0) for n in range(1, 10_000)))
-    return [event.step for event in events if isinstance(event, StepStarted)]
-
-
-@pytest.mark.parametrize(
-    ("operations", "order"),
-    [
-        ((brief(1), brief(2)), [1, 2]),
-        ((brief(1), LoopOp(start=0, passes=1)), [1]),
-        ((brief(1), LoopOp(start=0, passes=3)), [1, 1, 1]),
-        ((brief(1), brief(2), LoopOp(start=1, passes=2), brief(3)), [1, 2, 2, 3]),
-        (
-            (brief(1), LoopOp(start=0, passes=2), brief(2), LoopOp(start=0, passes=2)),
-            [1, 1, 2, 1, 1, 2],
-        ),
-        ((brief(1), LoopOp(start=0, passes=2), LoopOp(start=0, passes=3)), [1] * 6),
-    ],
-)
-def test_loops_run_and_nest(operations: tuple[Operation, ...], order: list[int]) -> None:
-    assert _order(program_of(*operations)) == order
-
-
-@given(outer=st.integers(1, 12), inner=st.integers(1, 12), body=st.integers(1, 4))
-def test_nested_loops_multiply(outer: int, inner: int, body: int) -> None:
-    operations = (
-        *(brief(n + 1) for n in range(body)),
-        LoopOp(start=0, passes=inner),
-        LoopOp(start=0, passes=outer, counts_cycles=True),
-    )
-    program = program_of(*operations)
-    _, events = feed(program, (Reading(n, 3.7, 1.0) for n in range(1, 10_000)))
-    assert sum(isinstance(one, StepStarted) for one in events) == outer * inner * body
-    assert [one.cycle for one in events if isinstance(one, CycleEnded)] == list(range(1, outer + 1))
-
-
-@pytest.mark.parametrize(
-    "operations",
-    [
-        (LoopOp(start=0, passes=2),),
-        (brief(1), LoopOp(start=1, passes=2)),
-        (brief(1), LoopOp(start=0, passes=2), LoopOp(start=1, passes=2)),
-    ],
-)
-def test_loops_without_a_body_or_across_another_are_refused(
-    operations: tuple[Operation, ...],
-) -> None:
-    with pytest.raises(ValidationError):
-        program_of(*operations)
 
 
 def test_cycles_carry_their_own_throughput() -> None:
