@@ -45,3 +45,23 @@ def test_a_loop_costs_the_same_however_often_it_repeats() -> None:
         return lambda: compile_profile(parse_profile(text), CELL, STATION)
 
     assert best_of(5, compiled(65_535)) < 3 * best_of(5, compiled(2))
+
+
+def test_labels_ends_and_limits_cost_no_more_than_their_number() -> None:
+    """Where a program can get is found in one walk, however many jumps there are."""
+
+    def compiled(steps: int) -> Callable[[], object]:
+        line = "Charge at {} mA until 4.1 V or for 1 h then go to last    limit charge 3 Ah\n"
+        text = "".join(line.format(index + 1) for index in range(steps)) + "last: Rest for 1 s\n"
+        profile = parse_profile(text)
+        return lambda: compile_profile(profile, CELL, STATION)
+
+    assert best_of(3, compiled(2000)) < 20 * best_of(3, compiled(200))
+
+
+def test_a_pulse_train_costs_the_same_however_often_it_repeats() -> None:
+    def compiled(times: int) -> Callable[[], object]:
+        text = f"Pulse {times} times:\n    Charge at 1 A for 1 s\n    Rest for 1 s\n"
+        return lambda: compile_profile(parse_profile(text), CELL, STATION)
+
+    assert best_of(5, compiled(65_535)) < 3 * best_of(5, compiled(2))

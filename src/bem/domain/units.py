@@ -182,7 +182,7 @@ def to_si(number: str, unit: Unit) -> float:
 
 def format_number(value: float) -> str:
     """The shortest digits that mean exactly this double, without a needless ``.0``."""
-    return repr(float(value)).removesuffix(".0")
+    return repr(float(value) + 0.0).removesuffix(".0")  # -0.0 + 0.0 is 0.0
 
 
 def format_value(value: float, dimension: Dimension) -> str:

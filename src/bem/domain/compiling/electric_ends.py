@@ -70,7 +70,9 @@ def _goes_both_ways(step: Table | PulseTrain) -> bool:
 def _why_no_side(step: Step) -> str:
     if isinstance(step, ConstantVoltage):
         return "a hold keeps its own voltage; it usually ends at a current such as C/20"
-    return f"{'a rest' if isinstance(step, Rest) else 'this step'} may reach it from either side"
+    if isinstance(step, Rest):
+        return "a rest may reach it from either side"
+    return "this step charges and discharges, and may reach it from either side"
 
 
 def _voltage_is_reached(step: Step, value: float, side: Side) -> bool:

@@ -1,5 +1,6 @@
 """Where a program can get: steps that are never reached, and circles that lead nowhere."""
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
@@ -37,14 +38,17 @@ class Flow:
         self._places: list[_Place] = []
         self.labels: dict[str, int] = {}
         """The operation that each label stands for; of a loop the first of its body."""
+        self._twice: list[Item] = []
         self._steps = 0
         self._lay_out(items)
 
     def _lay_out(self, items: tuple[Item, ...]) -> None:
         for item in items:
             start = len(self._places)
-            if item.label is not None:
-                self.labels.setdefault(item.label, start)
+            if item.label in self.labels:
+                self._twice.append(item)
+            elif item.label is not None:
+                self.labels[item.label] = start
             if isinstance(item, Repeat):
                 self._lay_out(item.body)
             else:
@@ -53,10 +57,32 @@ class Flow:
 
     def check(self, context: Context) -> None:
         """Report steps that are never reached, and circles without progress or without an end."""
+        if not self._check_labels(context):
+            return
         self._check_progress(context)
         reached = _spread({0}, self._ways)
         self._check_reached(context, reached)
         self._check_ends(context, reached)
+
+    def _check_labels(self, context: Context) -> bool:
+        """Report labels that are not there or there twice. A text is refused for that earlier."""
+        for item in self._twice:
+            context.report(item, f"the label '{item.label}' is there twice: choose another")
+        unknown = [
+            end
+            for step, _ in self._numbered(range(len(self._places)))
+            for end in step.ends
+            if end.label is not None and end.label not in self.labels
+        ]
+        for end in unknown:
+            close = difflib.get_close_matches(end.label or "", self.labels, n=1)
+            context.report(
+                end,
+                f"no step or loop has the label '{end.label}'",
+                expected=tuple(self.labels),
+                suggestion=f"go to {close[0]}" if close else None,
+            )
+        return not self._twice and not unknown
 
     def _ways(self, index: int) -> Iterator[int]:
         """Get the operations that may follow one."""

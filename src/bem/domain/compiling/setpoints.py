@@ -111,16 +111,16 @@ def _resistance(context: Context, step: ConstantResistance) -> compiled.Setpoint
     for quantity, value, dimension, scale in quantities:
         if value <= _least_room(context, quantity) * _ROUNDING:
             continue
-        shown = format_value(float(f"{value:.4g}"), dimension)
-        at = (
-            f"{format_value(step.resistance, Dimension.RESISTANCE)} at "
-            f"{format_value(top.value, Dimension.VOLTAGE)} is {shown}"
+        drawn = (
+            f"{format_value(float(f'{value:.4g}'), dimension)}, which "
+            f"{format_value(step.resistance, Dimension.RESISTANCE)} draws at "
+            f"{format_value(top.value, Dimension.VOLTAGE)},"
         )
-        breach = context.bounds.breach(-value, quantity, at)
+        breach = context.bounds.breach(-value, quantity, drawn)
         room = _least_room(context, quantity)
         context.report(
             step.setpoint_source or step.source,
-            f"{at}: more than may be drawn" if breach is None else _without_hint(breach.message),
+            "" if breach is None else _without_hint(breach.message),
             suggestion=f"{_up(scale / room)} ohm" if room > 0 else None,
         )
         return None

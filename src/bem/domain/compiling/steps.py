@@ -30,12 +30,14 @@ def compile_step(
         check_reached(context, step, ends)
     if setpoint is None or not complete or len(context.problems) > before:
         return None
-    targeted = [_with_target(one, places) for one in ends]
+    targeted = [made for one in ends if (made := _with_target(one, places)) is not None]
+    if len(targeted) < len(ends):
+        return None
     return StepOp(
         number=number,
         title=title_of(step, setpoint, [one.title for one in ends]),
         setpoint=setpoint,
-        ends=tuple(one for one in targeted if one is not None),
+        ends=tuple(targeted),
         record=_record(step.record or record),
         line=step.source.line if step.source is not None else None,
         label=step.label,

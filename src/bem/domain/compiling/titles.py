@@ -16,9 +16,11 @@ from bem.domain.units import Dimension, format_value
 
 def title_of(step: Step, setpoint: compiled.Setpoint, ends: list[End]) -> str:
     """``Charge at 1.25 A until 4.2 V``."""
-    shown = step.model_copy(update={"given_by": ()})
+    shown = step
     if isinstance(step, ConstantCurrent):
         shown = step.model_copy(update={"current": Amperes(value=rounded(setpoint.value))})
+    elif step.given_by:
+        shown = step.model_copy(update={"given_by": ()})
     return " ".join([print_setpoint(shown), " or ".join(map(_print_end, ends))]).rstrip()
 
 
@@ -45,4 +47,4 @@ def _print_end(end: End) -> str:
     if isinstance(end, CurrentEnd):
         amperes = Amperes(value=rounded(end.value.value))
         return print_end(end.model_copy(update={"value": amperes}))
-    return print_end(end.model_copy(update={"given_by": ()}))
+    return print_end(end.model_copy(update={"given_by": ()}) if end.given_by else end)

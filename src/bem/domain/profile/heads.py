@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from lark import Token, Tree
 
+from bem.domain.profile import words
 from bem.domain.profile.amounts import find_parameter, read_amount, report_dimension
 from bem.domain.profile.context import Line
 from bem.domain.profile.ends import SIDES, read_end
@@ -154,7 +155,7 @@ def _read_loop_end(line: Line, tree: Tree[Token]) -> LoopEnd | None:
     if body.data == "share":
         return _read_share(line, first, body, LoopEnd(quantity=quantity, side=side, value=1.0))
     dimension = Dimension.CAPACITY if moved == "CAPACITY" else Dimension.ENERGY
-    expected = (dimension.example, "a share such as 80 % of the first cycle")
+    expected = (dimension.example, words.SHARE)
     amount = read_amount(line, body, expected)
     if amount is None:
         return None

@@ -16,6 +16,10 @@ from bem.domain.units import Dimension, in_celsius
 
 _AMBIENT = re.compile(r"at\s+[-+\u2212]?[\d.]+\s*(oC|\u00b0C|\u2103|degC|C|K)(?!\w)", re.IGNORECASE)
 """The temperature around the battery in the strings of PyBaMM: ``at 25oC``."""
+_UNCLOSED = {
+    '"': ("quote", '"', "a message stands between double quotes"),
+    "{": ("brace", "}", "a parameter is written like {rate}"),
+}
 _GROUP = 3
 """Digits of a group of thousands."""
 
@@ -106,9 +110,10 @@ class _Mender:
             return False
         if words.could_be_unit(token) and "UNIT" in accepted and _follows_number(error):
             return self._skip_unit(error)
-        missing = words.keyword(next(iter(accepted))) if len(accepted) == 1 else None
-        if missing is not None and token.type != "$END":
-            return self._insert(error, next(iter(accepted)), missing)
+        missing = words.left_out(accepted, token.type, _tokens(error))
+        spelling = None if missing is None else words.keyword(missing)
+        if missing is not None and spelling is not None:
+            return self._insert(error, missing, spelling)
         self._report_unexpected(error)
         return False
 
@@ -197,14 +202,8 @@ class _Mender:
         if token.type == "GROUPED":
             self._report_comma(token)
             return
-        if token.value == '"':
-            start = self._line.span(token)
-            self._line.report(
-                start.model_copy(update={"end_column": len(self._line.code) + 1}),
-                "this quote is never closed: a message stands between double quotes",
-                expected=("a message in double quotes",),
-                suggestion=f'{self._line.code[(token.column or 1) - 1 :]}"',
-            )
+        if token.value in _UNCLOSED:
+            self._report_unclosed(token)
             return
         before = _tokens(error)
         expected = words.phrases(error.accepts or set(), before)
@@ -215,6 +214,19 @@ class _Mender:
             self._line.span(token),
             f"expected {either(expected)}; {found}",
             expected=expected,
+        )
+
+    def _report_unclosed(self, token: Token) -> None:
+        what, closing, expected = _UNCLOSED[token.value]
+        start = self._line.span(token)
+        rest = self._line.code[start.column - 1 :]
+        if closing == "}":
+            rest = rest.partition(" ")[0]
+        self._line.report(
+            start.model_copy(update={"end_column": start.column + len(rest)}),
+            f"this {what} is never closed: {expected}",
+            expected=[expected],
+            suggestion=f"{rest}{closing}",
         )
 
     def _report_comma(self, token: Token) -> None:

@@ -62,6 +62,12 @@ def without_comment(line: str) -> str:
     return line[:end] + line[end:].partition("#")[0]
 
 
+def _span(number: int, code: str) -> Span:
+    """A line without its indentation."""
+    start = len(code) - len(code.lstrip())
+    return Span(line=number, column=start + 1, end_column=len(code) + 1)
+
+
 class _TextReader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
@@ -118,15 +124,13 @@ class _TextReader:
         """Put what a line says where it belongs."""
         self.problems.extend(reading.problems)
         self._targets.extend(reading.targets)
-        start = len(code) - len(code.lstrip())
-        place = Span(line=number, column=start + 1, end_column=len(code) + 1)
-        if reading.label is not None:
-            self._name_place(reading.label, place)
         content = reading.content
+        if reading.label is not None:
+            self._name_place(reading.label, _span(number, code))
         if reading.parameter is not None:
-            self._take_parameter(reading.parameter, content, place)
+            self._take_parameter(reading.parameter, content, _span(number, code))
         elif isinstance(content, Limits | Record):
-            self._take_rule(content, place)
+            self._take_rule(content, _span(number, code))
         else:
             self._seen_step = True
             if isinstance(content, Head):

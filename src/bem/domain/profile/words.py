@@ -166,6 +166,16 @@ def keyword(terminal: str) -> str | None:
     return next((word for word, one in _SPELLINGS.items() if one == terminal), None)
 
 
+def left_out(accepted: Set[str], found: str, before: Sequence[Token]) -> str | None:
+    """The terminal that somebody left out in front of a token of the type ``found``, if clear."""
+    if found in ("$END", "WORD"):
+        return None
+    if len(accepted) == 1:
+        return next(iter(accepted))
+    is_rest = bool(before) and before[-1].type in ("REST", "WAIT")
+    return "FOR" if found == "NUMBER" and is_rest else None
+
+
 def meant(word: str, accepted: Set[str]) -> tuple[str, str] | None:
     """Guess what a word that fits nowhere was meant to be.
 
@@ -207,10 +217,15 @@ _LIMITS = (
     Dimension.DURATION,
     Dimension.FLOW,
 )
+_SETPOINT_WORDS = {
+    verb: tuple(one.example for one in dimensions) for verb, dimensions in _SETPOINTS.items()
+}
 ENDS = tuple(one.example for one in _ENDS)
 """What may end a step, in words."""
 LIMITS = tuple(one.example for one in _LIMITS)
 """What may be limited, in words."""
+SHARE = "a share such as 80 % of the first cycle"
+"""What may end a loop beside a charge or an energy, in words."""
 CHANGES = (
     "a time such as 10 s",
     "a voltage change such as 5 mV",
@@ -274,7 +289,7 @@ _QUANTITIES = {
 
 def setpoints(verb: str) -> tuple[str, ...]:
     """What may follow ``Charge at`` and its like, in words."""
-    return tuple(one.example for one in _SETPOINTS[verb])
+    return _SETPOINT_WORDS[verb]
 
 
 def phrases(accepted: Set[str], before: Sequence[Token]) -> list[str]:
@@ -366,4 +381,5 @@ def _value_phrases(before: Sequence[str]) -> Iterable[str]:
         return fixed[last]
     if "_RECORD" in before and last != "_AT":
         return CHANGES
-    return tuple(one.example for one in measured_after(before))
+    examples = tuple(one.example for one in measured_after(before))
+    return (*examples, SHARE) if "_REPEAT" in before else examples

@@ -4,31 +4,65 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from bem.domain.compiling import describe
-from bem.domain.profile.model import Item, Profile, Repeat, Step
-from bem.domain.profile.printing import print_end, print_setpoint
-from bem.domain.program import LoopOp, Mode, Program, RecordRule, StepOp
+from bem.domain.profile.loops import direction
+from bem.domain.profile.model import (
+    ConstantVoltage,
+    Item,
+    Limited,
+    LoopEnd,
+    LoopQuantity,
+    Pause,
+    Profile,
+    PulseTrain,
+    Record,
+    Repeat,
+    Side,
+    Step,
+    Table,
+)
+from bem.domain.profile.model import Limit as ProfileLimit
+from bem.domain.profile.printing import print_end, print_limit, print_loop, print_setpoint
+from bem.domain.program import (
+    Compare,
+    Limit,
+    LoopOp,
+    Mode,
+    Program,
+    RecordRule,
+    StepOp,
+)
 from bem.domain.units import Dimension, format_value
 
-Kind = Literal["rest", "charge", "discharge", "hold"]
+Kind = Literal["rest", "charge", "discharge", "hold", "drive", "pause"]
 
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """One step. ``number`` counts from 1 over the whole text."""
+    """One step. ``number`` counts from 1 over the whole text, ``label`` is empty without one.
+
+    ``kind``: a table or pulse train drives, a pause waits for a person. ``limits`` in words.
+    """
 
     number: int
     kind: Kind
     title: str
     record: str
+    label: str = ""
+    limits: tuple[str, ...] = ()
     is_loop: Literal[False] = False
 
 
 @dataclass(frozen=True, slots=True)
 class LoopBlock:
-    """A loop around steps and further loops."""
+    """A loop around steps and further loops. ``title`` says how often: ``Repeat 500 times``.
 
-    passes: int
+    ``passes`` is ``None`` where it has no number.
+    """
+
+    passes: int | None
+    title: str
     body: tuple["Line", ...]
+    label: str = ""
     is_loop: Literal[True] = True
 
 
@@ -37,13 +71,19 @@ Line: TypeAlias = StepLine | LoopBlock
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Steps and loops, and what they amount to. ``longest`` is in words, empty if open."""
+    """Steps and loops, and what they amount to. ``longest`` is in words, empty if open.
+
+    ``step_runs`` and ``cycles`` are the most there can be, ``None`` if a loop has no number of
+    passes. ``endless``: it goes on until a person stops it. ``limits`` of the whole run, in words.
+    """
 
     lines: tuple[Line, ...]
     steps: int
-    step_runs: int
-    cycles: int
+    step_runs: int | None
+    cycles: int | None
     longest: str
+    endless: bool = False
+    limits: tuple[str, ...] = ()
 
 
 def outline_of_profile(profile: Profile) -> Outline:
@@ -52,18 +92,20 @@ def outline_of_profile(profile: Profile) -> Outline:
 
     def lines(items: tuple[Item, ...]) -> tuple[Line, ...]:
         return tuple(
-            LoopBlock(passes=item.times, body=lines(item.body))
+            _loop_of_profile(item, lines(item.body))
             if isinstance(item, Repeat)
-            else StepLine(next(numbers), _kind_of_step(item), _title(item), _record_of_step(item))
+            else _step_of_profile(next(numbers), item, profile.record)
             for item in items
         )
 
-    return _with_figures(profile, lines(profile.body))
+    limits = tuple(print_limit(limit) for limit in profile.limits)
+    return _with_figures(profile, lines(profile.body), limits)
 
 
 def outline_of_program(profile: Profile, program: Program) -> Outline:
     """Overview a profile as compiled for a battery and a station: in amperes."""
-    return _with_figures(profile, program_lines(program))
+    limits = tuple(_limit_in_words(limit) for limit in program.limits)
+    return _with_figures(profile, program_lines(program), limits)
 
 
 def program_lines(program: Program) -> tuple[Line, ...]:
@@ -74,15 +116,14 @@ def program_lines(program: Program) -> tuple[Line, ...]:
         if isinstance(operation, LoopOp):
             body = [line for first, line in open_lines if first >= operation.start]
             del open_lines[len(open_lines) - len(body) :]
-            open_lines.append(
-                (operation.start, LoopBlock(passes=operation.passes, body=tuple(body)))
-            )
+            block = LoopBlock(operation.passes, _loop_title(operation), tuple(body))
+            open_lines.append((operation.start, block))
         else:
             open_lines.append((index, _step_line(operation)))
     return tuple(line for _, line in open_lines)
 
 
-def _with_figures(profile: Profile, lines: tuple[Line, ...]) -> Outline:
+def _with_figures(profile: Profile, lines: tuple[Line, ...], limits: tuple[str, ...]) -> Outline:
     figures = describe(profile)
     longest = "" if figures.longest is None else in_words(figures.longest)
     return Outline(
@@ -91,6 +132,8 @@ def _with_figures(profile: Profile, lines: tuple[Line, ...]) -> Outline:
         step_runs=figures.step_runs,
         cycles=figures.cycles,
         longest=longest,
+        endless=figures.endless,
+        limits=limits,
     )
 
 
@@ -106,26 +149,88 @@ def in_words(seconds: float) -> str:
 
 
 def _step_line(step: StepOp) -> StepLine:
-    kind: Kind
-    if step.setpoint.mode is Mode.REST:
-        kind = "rest"
-    elif step.setpoint.mode is Mode.CV:
-        kind = "hold"
-    else:
-        kind = "charge" if step.setpoint.value > 0 else "discharge"
-    return StepLine(step.number, kind, step.title, _record_rule(step.record))
+    return StepLine(
+        step.number,
+        _kind_of_operation(step),
+        step.title,
+        _record_rule(step.record),
+        label=step.label or "",
+        limits=tuple(_limit_in_words(limit) for limit in step.limits),
+    )
+
+
+def _kind_of_operation(step: StepOp) -> Kind:
+    if step.message is not None:
+        return "pause"
+    if step.course is not None:
+        return "drive"
+    match step.setpoint.mode:
+        case Mode.REST:
+            return "rest"
+        case Mode.CV:
+            return "hold"
+        case Mode.CR:
+            return "discharge"
+        case Mode.CC | Mode.CP:
+            return "charge" if step.setpoint.value > 0 else "discharge"
+
+
+def _loop_title(loop: LoopOp) -> str:
+    """As the text of a profile says it."""
+    until = loop.until
+    end = None
+    if until is not None:
+        end = LoopEnd(
+            quantity=LoopQuantity(until.quantity),
+            side=Side.ABOVE if until.compare is Compare.AT_LEAST else Side.BELOW,
+            value=until.threshold,
+            relative=until.relative,
+        )
+    return print_loop(Repeat(times=loop.passes, until=end, body=(_ANY,))).removesuffix(":")
+
+
+_ANY = Pause(message="any")
+"""A body, which the title of a loop does not show."""
+
+
+def _limit_in_words(limit: Limit) -> str:
+    return print_limit(
+        ProfileLimit(
+            quantity=Limited(limit.quantity),
+            side=Side.ABOVE if limit.compare is Compare.AT_LEAST else Side.BELOW,
+            value=limit.threshold,
+            delay_s=limit.delay_s,
+        )
+    )
+
+
+def _loop_of_profile(loop: Repeat, body: tuple[Line, ...]) -> LoopBlock:
+    title = print_loop(loop.model_copy(update={"label": None})).removesuffix(":")
+    return LoopBlock(loop.times, title, body, label=loop.label or "")
+
+
+def _step_of_profile(number: int, step: Step, record: Record | None) -> StepLine:
+    return StepLine(
+        number,
+        _kind_of_step(step),
+        _title(step),
+        _record_in_words(step.record or record),
+        label=step.label or "",
+        limits=tuple(print_limit(limit) for limit in step.limits),
+    )
 
 
 def _kind_of_step(step: Step) -> Kind:
-    match step.kind:
-        case "rest":
-            return "rest"
-        case "constant_voltage":
-            return "hold"
-        case "constant_current":
-            return "charge" if step.current.value > 0 else "discharge"
-        case "constant_power":
-            return "charge" if step.power > 0 else "discharge"
+    if isinstance(step, Pause):
+        return "pause"
+    if isinstance(step, Table | PulseTrain):
+        return "drive"
+    if isinstance(step, ConstantVoltage):
+        return "hold"
+    towards = direction(step)
+    if towards == 0:
+        return "rest"
+    return "charge" if towards > 0 else "discharge"
 
 
 def _title(step: Step) -> str:
@@ -133,14 +238,14 @@ def _title(step: Step) -> str:
     return f"{print_setpoint(step)} {ends}".rstrip()
 
 
-def _record_of_step(step: Step) -> str:
-    if step.record is None:
+def _record_in_words(record: Record | None) -> str:
+    if record is None:
         return ""
     return _record_rule(
         RecordRule(
-            every_s=step.record.every,
-            voltage_change=step.record.voltage_change,
-            current_change=step.record.current_change,
+            every_s=record.every,
+            voltage_change=record.voltage_change,
+            current_change=record.current_change,
         )
     )
 

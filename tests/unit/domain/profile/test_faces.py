@@ -1,7 +1,7 @@
 """Text, YAML and JSON stand for the same model, without loss."""
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bem.domain.battery import BatterySpec, StationSpec, Technology
@@ -73,6 +73,9 @@ NAMES = st.none() | st.text(min_size=1, max_size=30).map(str.strip).filter(
 )
 PROFILES = st.builds(Profile, name=NAMES, body=st.lists(ITEMS, max_size=4).map(tuple))
 
+# Whole profiles take their time to make up; how fast they are read is judged in tests/bench.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
 BATTERY = BatterySpec(
     name="X",
     technology=Technology.LITHIUM,
@@ -82,11 +85,13 @@ BATTERY = BatterySpec(
 STATION = StationSpec(name="S", limits=Limits(current_min=-3, current_max=10, power_max=20))
 
 
+@patient
 @given(PROFILES)
 def test_what_is_printed_parses_back_equal(profile: Profile) -> None:
     assert parse_profile(print_profile(profile)) == profile
 
 
+@patient
 @given(PROFILES)
 def test_yaml_and_json_give_the_same_profile_again(profile: Profile) -> None:
     assert from_yaml(to_yaml(profile)) == profile
@@ -94,6 +99,7 @@ def test_yaml_and_json_give_the_same_profile_again(profile: Profile) -> None:
     assert Profile.model_validate(profile.model_dump()) == profile
 
 
+@patient
 @given(PROFILES)
 def test_no_program_commands_beyond_a_limit(profile: Profile) -> None:
     try:

@@ -289,7 +289,7 @@ def test_blocks_stand_in_loops_and_loops_nest() -> None:
         assert isinstance(item, Repeat)
         (item,) = item.body
     assert isinstance(item, Repeat)
-    assert [type(one) for one in item.body] == [PulseTrain, Table]
+    assert [one.kind for one in item.body] == ["pulse_train", "table"]
 
 
 def test_a_parameter_stands_wherever_a_value_does() -> None:

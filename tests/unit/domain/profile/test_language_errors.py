@@ -34,6 +34,8 @@ CASES: list[tuple[str, list[tuple[int, int, int, str, str | None]]]] = [
     ('Pause " "', [(1, 7, 10, "a pause tells a person what to do", None)]),
     (f'Pause "{"a" * 501}"', [(1, 7, 510, "at most 500 characters; this one has 501", None)]),
     ('Pause "a\tb"', [(1, 7, 12, "cannot be printed", None)]),
+    ("Rest 5 min", [(1, 6, 7, "expected 'for' before '5'", "for 5")]),
+    ("Charge to 4.2 V at 1 A", [(1, 8, 10, "expected 'at'; found 'to'", None)]),
     # ends
     (
         "Rest until 45 degC or for 1 h",
@@ -102,6 +104,10 @@ CASES: list[tuple[str, list[tuple[int, int, int, str, str | None]]]] = [
     ("Parameter a C/2", [(1, 13, 14, "expected '=' before 'C'", "= C")]),
     # parameters
     (
+        "Parameter rate = C/2\nCharge at {rate for 1 h",
+        [(2, 11, 16, "this brace is never closed", "{rate}")],
+    ),
+    (
         "Charge at {rate} for 1 h",
         [(1, 11, 17, "no parameter 'rate' above; there is none", None)],
     ),
@@ -137,6 +143,10 @@ CASES: list[tuple[str, list[tuple[int, int, int, str, str | None]]]] = [
     (
         "Repeat until capacity below 3 V:\n  Rest for 1 s",
         [(1, 29, 32, "expected a capacity such as 1.2 Ah or a share such as 80 %", None)],
+    ),
+    (
+        "Repeat until energy below:\n  Rest for 1 s",
+        [(1, 26, 27, "an energy such as 4 Wh or a share such as 80 % of the first cycle", None)],
     ),
     ("Repeat until energy below 0 %:\n  Rest for 1 s", [(1, 27, 28, "above 0 %", None)]),
     ("Repeat until energy below 0 Wh:\n  Rest for 1 s", [(1, 27, 31, "above 0", None)]),

@@ -7,10 +7,14 @@ from hypothesis import strategies as st
 from bem.domain.units import (
     Dimension,
     find_unit,
+    format_percent,
     format_rate,
     format_value,
+    in_celsius,
     si_unit,
     suggest_unit,
+    symbols,
+    to_share,
     to_si,
 )
 
@@ -38,6 +42,16 @@ FINITE = st.floats(allow_nan=False, allow_infinity=False)
         ("3", "H", 10800.0, Dimension.DURATION),
         ("2", "days", 172800.0, Dimension.DURATION),
         ("250", "ms", 0.25, Dimension.DURATION),
+        ("10", "Ohm", 10.0, Dimension.RESISTANCE),
+        ("5", "m\u03a9", 0.005, Dimension.RESISTANCE),
+        ("5", "k\u2126", 5000.0, Dimension.RESISTANCE),
+        ("-10", "degC", -10.0, Dimension.TEMPERATURE),
+        ("45", "\u00b0C", 45.0, Dimension.TEMPERATURE),
+        ("45", "\u2103", 45.0, Dimension.TEMPERATURE),
+        ("1", "V/s", 1.0, Dimension.SLOPE),
+        ("6", "mV/min", 0.0001, Dimension.SLOPE),
+        ("3600", "mv/H", 0.001, Dimension.SLOPE),
+        ("500", "mL/min", 0.5, Dimension.FLOW),
     ],
 )
 def test_reads_what_people_write(
@@ -51,7 +65,16 @@ def test_reads_what_people_write(
 
 @pytest.mark.parametrize(
     ("word", "meant"),
-    [("MV", "mV"), ("MA", "mA"), ("MAH", "mAh"), ("m", "min"), ("minuts", "minutes")],
+    [
+        ("MV", "mV"),
+        ("MA", "mA"),
+        ("MAH", "mAh"),
+        ("Mohm", "mohm"),
+        ("MV/min", "mV/min"),
+        ("ML/min", "mL/min"),
+        ("m", "min"),
+        ("minuts", "minutes"),
+    ],
 )
 def test_capital_m_and_misspellings_are_no_units_but_suggested(word: str, meant: str) -> None:
     assert find_unit(word) is None
@@ -79,6 +102,11 @@ def test_a_number_no_double_can_hold_is_refused() -> None:
         (0.5, Dimension.CURRENT, "0.5 A"),
         (0.005, Dimension.VOLTAGE, "5 mV"),
         (3.0, Dimension.VOLTAGE, "3 V"),
+        (-0.0, Dimension.VOLTAGE, "0 V"),
+        (0.05, Dimension.RESISTANCE, "50 mohm"),
+        (0.002 / 60, Dimension.SLOPE, "2 mV/min"),
+        (0.5, Dimension.FLOW, "0.5 L/min"),
+        (45.0, Dimension.TEMPERATURE, "45 degC"),
     ],
 )
 def test_prints_the_unit_that_reads_best(value: float, dimension: Dimension, text: str) -> None:
@@ -105,3 +133,37 @@ def test_a_printed_value_reads_as_the_same_number(value: float, dimension: Dimen
 def test_every_dimension_has_an_si_unit_and_an_example(dimension: Dimension) -> None:
     assert si_unit(dimension).factor == 1
     assert "such as" in dimension.example
+
+
+@pytest.mark.parametrize(
+    ("share", "text"), [(0.8, "80"), (1.075, "107.5"), (1.0, "100"), (1e-9, "1E-7")]
+)
+def test_prints_shares_in_percent(share: float, text: str) -> None:
+    assert format_percent(share) == text
+
+
+@given(st.floats(min_value=0, exclude_min=True, allow_infinity=False))
+def test_a_printed_share_reads_as_the_same_number(share: float) -> None:
+    assert to_share(format_percent(share)) == share
+
+
+@pytest.mark.parametrize(
+    ("number", "word", "celsius"),
+    [
+        ("318.15", "K", "45 degC"),
+        ("0", "kelvin", "-273.15 degC"),
+        ("113", "F", "45 degC"),
+        ("45", "V", None),
+    ],
+)
+def test_other_scales_of_temperature_are_known_to_say_what_to_write(
+    number: str, word: str, celsius: str | None
+) -> None:
+    assert in_celsius(number, word) == celsius
+
+
+@pytest.mark.parametrize("dimension", Dimension)
+def test_the_symbols_of_a_dimension_begin_with_the_unit_it_is_kept_in(dimension: Dimension) -> None:
+    found = symbols(dimension)
+    assert found[0] == si_unit(dimension).symbol
+    assert len(set(found)) == len(found)

@@ -2,7 +2,7 @@
 
 import re
 
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.unit.domain.profile.strategies import profiles
 
@@ -39,6 +39,9 @@ PIECES = sorted(
     {*re.findall(r"\S+|\s+", SAMPLE), "€", "\u0663", '"', "{", "}", "1e999", "{x}", "45 K"}
 )
 NOISE = st.lists(st.sampled_from(PIECES), max_size=40)
+# A whole profile takes its time to make up; how fast texts are read is judged in tests/bench.
+patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+patient_few = settings(patient, max_examples=50)
 
 
 @st.composite
@@ -55,7 +58,7 @@ def mangled(draw: st.DrawFn) -> str:
 TEXTS = st.text() | NOISE.map("".join) | NOISE.map(" ".join) | mangled()
 
 
-@settings(deadline=None)
+@patient
 @given(profiles())
 def test_what_is_printed_parses_back_equal(profile: Profile) -> None:
     text = print_profile(profile)
@@ -63,7 +66,7 @@ def test_what_is_printed_parses_back_equal(profile: Profile) -> None:
     assert print_profile(parse_profile(text)) == text
 
 
-@settings(deadline=None)
+@patient_few
 @given(profiles())
 def test_yaml_and_json_give_the_same_profile_again(profile: Profile) -> None:
     assert from_yaml(to_yaml(profile)) == profile
@@ -71,7 +74,7 @@ def test_yaml_and_json_give_the_same_profile_again(profile: Profile) -> None:
     assert parse_profile(print_profile(from_yaml(to_yaml(profile)))) == profile
 
 
-@settings(deadline=None)
+@patient
 @given(profiles())
 def test_filling_in_the_values_there_are_changes_nothing(profile: Profile) -> None:
     values = {one.name: print_parameter(one) for one in profile.parameters}
@@ -79,7 +82,7 @@ def test_filling_in_the_values_there_are_changes_nothing(profile: Profile) -> No
     assert list(inconsistencies(profile)) == []
 
 
-@settings(deadline=None)
+@patient
 @given(TEXTS)
 def test_any_text_gives_a_profile_or_problems_in_it(text: str) -> None:
     lines = re.split(r"\r\n|\r|\n", text)
@@ -91,7 +94,7 @@ def test_any_text_gives_a_profile_or_problems_in_it(text: str) -> None:
         assert parse_profile(print_profile(profile)) == profile
 
 
-@settings(deadline=None)
+@patient
 @given(TEXTS, st.data())
 def test_any_place_in_any_text_can_be_completed(text: str, data: st.DataObject) -> None:
     lines = re.split(r"\r\n|\r|\n", text)
@@ -101,7 +104,7 @@ def test_any_place_in_any_text_can_be_completed(text: str, data: st.DataObject) 
         assert 1 <= one.start <= column
 
 
-@settings(deadline=None)
+@patient
 @given(st.text(alphabet='0123456789.,;-eE \t\n#"timecur/sA') | st.text(), st.sampled_from(Driven))
 def test_any_file_gives_a_table_or_problems(text: str, drives: Driven) -> None:
     try:
