@@ -3,7 +3,7 @@
 from bem.domain.battery import Technology
 from bem.domain.limits import Limits
 from bem_drivers.model import BatteryModelSettings, Chemistry
-from bem_drivers.model.ocv import cell_voltages
+from bem_drivers.model.ocv import OpenCircuitCurve, cell_voltages
 
 LONGEST_STRETCH = 0.12
 """A lithium battery's voltage limits are taken for those of its capacity if they lie within this
@@ -136,7 +136,7 @@ def _window(chemistry: Chemistry, cells: int, limits: Limits) -> dict[str, objec
     empty, full = (voltage * cells for voltage in cell_voltages(chemistry))
     found: dict[str, object] = {}
     low, high = limits.voltage_min, limits.voltage_max
-    middle = (empty + full) / 2
+    middle = OpenCircuitCurve(chemistry, cells).at(0.5)[0]
     if low is not None and empty * (1 - LONGEST_STRETCH) <= low < middle:
         found["voltage_empty"] = low
     if high is not None and middle < high <= full * (1 + LONGEST_STRETCH):

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from bem.domain.battery import BatterySpec, StationSpec, Technology
-from bem.domain.compiler import compile_profile
+from bem.domain.compiling import compile_profile
 from bem.domain.limits import Limits
 from bem.domain.profile.text import parse_profile
 from bem.domain.program import Program

@@ -69,6 +69,8 @@ def assert_accurate(cycles: list[Cycle]) -> None:
         ), f"coulombic efficiency of cycle {number}"
 
 
+# About 15 s of computing, which a machine that is busy otherwise stretches.
+@pytest.mark.timeout(600)
 def test_a_thousand_lithium_cycles_are_what_the_battery_really_did(
     compiled: Compile, cell: BatteryModelSettings
 ) -> None:
