@@ -141,7 +141,7 @@ def test_orders_carry_the_note_and_the_step_that_was_seen(
         ({"step": "x", "ends": "for 1 min"}, "which step is meant is not known"),
         ({"step": "9", "ends": "for 1 min"}, "no step 9"),
         ({"step": "1", "ends": ""}, "say when the step ends"),
-        ({"step": "1", "ends": "until the cows come home"}, "is not a word"),
+        ({"step": "1", "ends": "until the cows come home"}, "expected a duration such as"),
     ],
 )
 def test_ends_that_cannot_be_say_why(
