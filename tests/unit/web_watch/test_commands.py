@@ -215,7 +215,7 @@ def _queue(place: Station, names: str) -> None:
     place.experiments.filter(status=Experiment.Status.QUEUED).delete()
     for position, name in enumerate(names, 1):
         running.pk = None
-        running._state.adding = True  # noqa: SLF001 - Django's own way to copy a row
+        running._state.adding = True
         running.uuid = Experiment._meta.get_field("uuid").default()
         running.name, running.status, running.position = name, Experiment.Status.QUEUED, position
         running.save()
