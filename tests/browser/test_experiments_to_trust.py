@@ -169,7 +169,7 @@ def test_an_alarm_is_acknowledged_with_a_note(page: Page, laboratory: Laboratory
 def test_what_will_happen_is_shown_before_queueing(page: Page, laboratory: Laboratory) -> None:
     page.goto("/experiments/add/")
     page.get_by_label("Cell 7").check()
-    page.get_by_label("Bench A").check()
+    page.get_by_role("radio", name=re.compile("^Bench A")).check()
     page.get_by_label("Top up").check()
     foretold = page.locator("[data-foretold]")
     expect(foretold).to_contain_text("It would finish after")
@@ -219,7 +219,7 @@ def test_stop_all_asks_first_and_says_how_many(page: Page, laboratory: Laborator
     assert not Command.objects.exists()
     page.get_by_role("link", name="Stop all").click()
     page.get_by_role("button", name="Stop all stations").click()
-    expect(page.get_by_role("status").first).to_contain_text("1 station was told to stop")
+    expect(page.locator(".alert")).to_contain_text("1 station was told to stop")
     assert Command.objects.get().action == "stop"
 
 

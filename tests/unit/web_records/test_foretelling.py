@@ -1,4 +1,4 @@
-"""Parameters, limits, what is expected before queueing, changing what waits; YAML, CSV, completion."""
+"""What an experiment is foretold, its settings and changes; YAML, CSV and completion."""
 
 from collections.abc import Callable
 from typing import Any

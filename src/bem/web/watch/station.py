@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
+from django.db.models import BooleanField, ExpressionWrapper, Q
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
@@ -25,6 +26,8 @@ from bem.web.watch.steps import Present, present_step
 _RECENT_EVENTS = 12
 _RECENT_ALARMS = 5
 _ANSWER_IS_NEWS = timedelta(minutes=30)
+_IS_FORETOLD = ExpressionWrapper(Q(expected__isnull=False), output_field=BooleanField())
+"""Without reading what was foretold, which is long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,7 @@ def station(request: HttpRequest, pk: int) -> HttpResponseBase:
         found.experiments.filter(status__in=Experiment.ACTIVE)
         .select_related("battery", "profile")
         .defer("profile_text", "profile__text", "expected")
+        .annotate(is_foretold=_IS_FORETOLD)
         .order_by("pk")
         .last()
     )
@@ -89,8 +93,7 @@ def station(request: HttpRequest, pk: int) -> HttpResponseBase:
             str(running.uuid) if running else "",
             found.time_scale,
             list(all_of(found)),
-            foretold=running is not None
-            and Experiment.objects.filter(pk=running.pk, expected__isnull=False).exists(),
+            foretold=running is not None and running.is_foretold,
         ),
         "points": [
             [round(age, 1), voltage, current]
