@@ -124,3 +124,12 @@ def test_nothing_runs_nothing_is_stopped(operator: User, viewer: User, station: 
         stop_station(viewer, station)
     with pytest.raises(PermissionDenied):
         stop_all(viewer)
+
+
+def test_stopping_all_for_too_long_a_reason_changes_nothing(
+    operator: User, two_running: list[Experiment]
+) -> None:
+    with pytest.raises(OperationRefused, match="note: 501 characters: at most 500"):
+        stop_all(operator, "x" * 501)
+    assert not Experiment.objects.filter(held=True).exists()
+    assert not Command.objects.exists()

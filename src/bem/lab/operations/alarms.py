@@ -9,12 +9,11 @@ from django.utils import timezone
 
 from bem.lab import alarms
 from bem.lab.models import Account, Alarm, Command, Notifications, Severity, Station
-from bem.lab.operations.commands import is_told
+from bem.lab.operations.commands import LONGEST_NOTE, is_told
 from bem.lab.operations.errors import Problems, refusal
 from bem.lab.operations.stations import acknowledge_fault
 from bem.lab.rights import Role, User, require
 
-_NOTE = 500
 _ADDRESS = 500
 
 
@@ -27,8 +26,8 @@ def acknowledge_alarm(user: User, alarm: Alarm, note: str = "") -> Alarm:
     """
     require(user, Role.OPERATOR)
     said = note.strip()
-    if len(said) > _NOTE:
-        raise refusal(f"the note has {len(said)} characters: at most {_NOTE}", field="note")
+    if len(said) > LONGEST_NOTE:
+        raise refusal(f"the note has {len(said)} characters: at most {LONGEST_NOTE}", field="note")
     with transaction.atomic():
         kept = _locked(alarm)
         station = kept.station

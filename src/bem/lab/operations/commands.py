@@ -12,6 +12,8 @@ from bem.lab.rights import User
 
 COMMAND_LIFE = timedelta(seconds=30)
 """A command that did not reach its station by then is void: nobody wants it any more."""
+LONGEST_NOTE = 500
+"""Most characters of the reason for a command, or of what is said about an alarm."""
 
 
 def order(

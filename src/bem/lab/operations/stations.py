@@ -7,7 +7,7 @@ from django.utils import timezone
 from bem.lab import alarms
 from bem.lab.models import Alarm, Battery, Command, Experiment, Station
 from bem.lab.operations import locks
-from bem.lab.operations.commands import is_told, order, refuse_twice
+from bem.lab.operations.commands import LONGEST_NOTE, is_told, order, refuse_twice
 from bem.lab.operations.errors import OperationRefused, refusal
 from bem.lab.operations.fitting import misfits
 from bem.lab.rights import Role, User, require, role_of
@@ -155,6 +155,9 @@ def stop_all(user: User, note: str = "") -> list[Command]:
         OperationRefused: the note is too long.
     """
     require(user, Role.OPERATOR)
+    if len(note.strip()) > LONGEST_NOTE:
+        # Before the first: each station is told in a transaction of its own, that none waits.
+        raise refusal(f"{len(note.strip())} characters: at most {LONGEST_NOTE}", field="note")
     orders: list[Command] = []
     # In the order of their keys, like everybody who locks several.
     for station in Station.objects.filter(present=True).order_by("pk"):
