@@ -76,7 +76,7 @@ def enter(program: Program, state: EngineState, position: int) -> Outcome:
             events.append(_cycle_ended(state))
             state = _next_cycle(state)
         position = _after_pass(operation, position, loops, state)
-    outcome = _over(replace(state, loops={}), "finished", "the program is through")
+    outcome = _over(state, "finished", "the program is through")
     return replace(outcome, events=tuple(events))
 
 
@@ -131,6 +131,7 @@ def _over(state: EngineState, ended: Ended, reason: str) -> Outcome:
         state,
         position=None,
         activity="running",
+        loops={},
         stopped_us=None,
         held=None,
         ends=None,

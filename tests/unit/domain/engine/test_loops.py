@@ -96,7 +96,10 @@ def at_once(number: int, then: Then | int = Then.NEXT) -> Operation:
 )
 def test_what_follows_an_end_is_done(then: Then | int, ended: str, order: list[int]) -> None:
     program = program_of(
-        ending(1, end("voltage", ">=", 9.0), end("voltage", ">=", 4.0, then)), brief(2), brief(3)
+        ending(1, end("voltage", ">=", 9.0), end("voltage", ">=", 4.0, then)),
+        brief(2),
+        brief(3),
+        LoopOp(start=0, passes=1),
     )
     readings = [Reading(S, 3.9, 1.0), *(Reading(n * S, 4.1, 1.0) for n in range(2, 9))]
     outcomes, events = feed(program, readings)
@@ -105,6 +108,7 @@ def test_what_follows_an_end_is_done(then: Then | int, ended: str, order: list[i
     assert [one.step for one in events if isinstance(one, StepStarted)] == order
     fired = next(one for one in events if isinstance(one, StepEnded))
     assert (fired.end, fired.value) == ("voltage at or above 4 V", 4.1)
+    assert not outcomes[-1].state.loops
     if then in (Then.STOP, Then.FAIL):
         assert outcomes[-1].reason == "step 1 ended: voltage at or above 4 V"
 
