@@ -133,7 +133,7 @@ def test_a_refusal_shows_its_reason_and_can_be_corrected(
     Command.objects.update(status="refused", reason="no <b>such</b> port", sent_at=timezone.now())
     shown = page(supervisor, f"/stations/{command.station_id}/set-up/")
     assert "no &lt;b&gt;such&lt;/b&gt; port" in shown
-    assert "hx-trigger" not in shown
+    assert 'hx-trigger="every 500ms"' not in shown
     again = f"{ADD}?station={command.station_id}"
     assert again in shown
     assert 'value="/dev/bem/epc-3"' in page(supervisor, again)
