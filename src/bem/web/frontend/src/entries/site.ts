@@ -66,18 +66,29 @@ function localTimes(root: ParentNode): void {
   }
 }
 
-// What a page shows again by itself must not take away what a person is doing.
+// What a page shows again by itself must not take away what a person is doing: an open dialog, or
+// the buttons of a list (data-keeps-still) that somebody is pressing right now.
+const STILL_MS = 3000;
+let touchedAt = -Infinity;
+for (const kind of ["focusin", "keydown", "pointerdown"]) {
+  document.addEventListener(kind, (event) => {
+    const target = event.target instanceof Element ? event.target : null;
+    if (target?.closest("[data-keeps-still]")) touchedAt = performance.now();
+  });
+}
+// Whether an element asks by itself, and at a moment at which it must not.
+function comesAmiss(element: HTMLElement): boolean {
+  if (!element.matches("[hx-get]") || element.closest("[data-live-page]") === null) return false;
+  if (document.querySelector("dialog[open]") !== null) return true;
+  return performance.now() - touchedAt < STILL_MS && document.querySelector("[data-keeps-still]") !== null;
+}
 document.body.addEventListener("htmx:beforeRequest", (event) => {
-  const target = event.target as HTMLElement;
-  if (target.closest("[data-live-page]") && document.querySelector("dialog[open]")) {
-    event.preventDefault();
-  }
+  if (comesAmiss(event.target as HTMLElement)) event.preventDefault();
 });
 const scrolled = new Map<string, number>();
 document.body.addEventListener("htmx:beforeSwap", (event) => {
-  // Nor may an answer that was under way when the dialog was opened.
-  const part = event.target as HTMLElement;
-  if (part.closest("[data-live-page]") && part.querySelector("dialog[open]")) {
+  // Nor may an answer come amiss that was under way already.
+  if (comesAmiss(event.target as HTMLElement)) {
     (event as CustomEvent<{ shouldSwap: boolean }>).detail.shouldSwap = false;
     return;
   }
