@@ -54,7 +54,7 @@ class VirtualDevice(PowerDevice):
     ``power``, ``temperature`` or ``watchdog``) until :meth:`make_safe`.
     """
 
-    channels = (
+    channels: tuple[Channel, ...] = (
         Channel("voltage", "V", "Voltage"),
         Channel("current", "A", "Current"),
         Channel("temperature_body", "degC", "Body temperature"),
