@@ -1,8 +1,8 @@
 """Simulated EPC units behind a simulated SLCAN adapter, in a process or a thread of their own.
 
 ``python -m bem_drivers.epc.simulator_process --help`` tells the options. SIGTERM and SIGINT end
-it; SIGUSR1 pulls the adapter out of its port and SIGUSR2 puts it back in. With ``--orders`` each line
-on its standard input is a fault of all units, such as ``voltage 4.5`` or ``voltage off``.
+it; SIGUSR1 pulls the adapter out of its port and SIGUSR2 puts it back in. With ``--orders`` each
+line on its standard input is a fault of all units, such as ``voltage 4.5`` or ``voltage off``.
 """
 
 import argparse
@@ -26,6 +26,7 @@ from bem_drivers.model import BatteryModelSettings, Chemistry
 
 NS_PER_MS = 1_000_000
 SENSORS = ("body", "anode", "ambient")
+_READ_SIZE = 4096
 
 
 class Ledger:
@@ -119,8 +120,8 @@ class EpcSimulator:
         ready, _, _ = select.select(waiting, [], [], timeout)
         if self._wake_read in ready and not self._obey(os.read(self._wake_read, 1)):
             return False
-        if self._orders in ready:
-            self._break_down()
+        if self._orders is not None and self._orders in ready:
+            self._break_down(os.read(self._orders, _READ_SIZE))
         now_ns = time.monotonic_ns()
         if self._port is not None and self._port in ready:
             for frame in self._port.read():
@@ -131,9 +132,8 @@ class EpcSimulator:
             self._port.write(sent)
         return True
 
-    def _break_down(self) -> None:
-        assert self._orders is not None
-        said = os.read(self._orders, 4096)
+    def _break_down(self, said: bytes) -> None:
+        """Take what standard input gave; nothing means that it was closed."""
         if not said:
             self._orders = None
         *lines, self._ordered = (self._ordered + said).split(b"\n")

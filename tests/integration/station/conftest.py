@@ -163,12 +163,29 @@ class StationProcess:
             **more,
         )
 
-    def rows(self, sql: str) -> list[Any]:
+    def rows(self, sql: str, *values: str) -> list[Any]:
         database = sqlite3.connect(self.settings.journal_file("one"))
         try:
-            return database.execute(sql).fetchall()
+            return database.execute(sql, values).fetchall()
         finally:
             database.close()
+
+    def samples(self) -> list[tuple[int, int]]:
+        """Number and elapsed µs of those samples of the present run that are on the disk."""
+        return self.rows(
+            "SELECT seq, elapsed_us FROM sample WHERE experiment = ? ORDER BY seq",
+            str(self.experiment),
+        )
+
+    def events(self, kind: str) -> list[tuple[int, str, dict[str, Any]]]:
+        """Elapsed µs, severity and contents of the events of a kind of the present run."""
+        rows = self.rows(
+            "SELECT elapsed_us, severity, data FROM event WHERE experiment = ? AND kind = ?"
+            " ORDER BY seq",
+            str(self.experiment),
+            kind,
+        )
+        return [(elapsed_us, severity, json.loads(data)) for elapsed_us, severity, data in rows]
 
 
 @pytest.fixture

@@ -73,21 +73,6 @@ class Bench:
         lines = (self.folder / "ledger.jsonl").read_text().splitlines()
         return next(fact for fact in map(json.loads, reversed(lines)) if fact["kind"] == kind)
 
-    def samples(self) -> list[tuple[int, int]]:
-        """Number and elapsed µs of the samples of this run."""
-        return self.station.rows(
-            "SELECT seq, elapsed_us FROM sample "
-            f"WHERE experiment = '{self.station.experiment}' ORDER BY seq"
-        )
-
-    def ended(self) -> tuple[int, dict[str, Any]] | None:
-        """Elapsed µs and contents of the last event of this run."""
-        rows = self.station.rows(
-            "SELECT elapsed_us, data FROM event WHERE kind = 'run_ended' "
-            f"AND experiment = '{self.station.experiment}'"
-        )
-        return (rows[0][0], json.loads(rows[0][1])) if rows else None
-
 
 def _within(seconds: float, condition: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + seconds
@@ -214,8 +199,8 @@ def test_a_clock_that_is_set_back_an_hour_changes_nothing(bench: Bench, wait_unt
     assert said > timedelta(minutes=59)
     assert (live["state"], live["output_on"]) == ("running", True)
     assert bench.last("output")["on"] is True
-    wait_until(lambda: bench.samples()[-1][1] > before + 1_000_000, "samples")
-    elapsed = [one[1] for one in bench.samples()]
+    wait_until(lambda: bench.station.samples()[-1][1] > before + 1_000_000, "samples")
+    elapsed = [one[1] for one in bench.station.samples()]
     assert all(0 < two - one < 500_000 for one, two in pairwise(elapsed))
 
 
@@ -227,16 +212,12 @@ def _is_safe(bench: Bench, wait_until: Wait, cause: str, words: str) -> None:
     assert station.ask("live").body["output_on"] is False
     assert words in station.ask("describe").body["reason"]
     assert "acknowledge" in bench.refusal()
-    wait_until(bench.ended, "the end of the run on the disk")
-    elapsed_us, ended = bench.ended() or (0, {})
+    wait_until(lambda: station.events("run_ended"), "the end of the run on the disk")
+    ((elapsed_us, _, ended),) = station.events("run_ended")
     assert (ended["outcome"], ended["output_off_verified"]) == ("failed", True)
-    faults = station.rows(
-        f"SELECT severity, data FROM event WHERE kind = 'fault' "
-        f"AND experiment = '{station.experiment}'"
-    )
-    assert [(severity, json.loads(data)["cause"]) for severity, data in faults] == [
+    assert [(severity, data["cause"]) for _, severity, data in station.events("fault")] == [
         ("error", cause)
     ]
-    samples = bench.samples()
+    samples = station.samples()
     assert [seq for seq, _ in samples] == list(range(len(samples)))
     assert elapsed_us - samples[-1][1] < 1_000_000
