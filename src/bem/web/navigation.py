@@ -24,6 +24,7 @@ NAVIGATION = (
         "records:experiment-list",
         ("records:experiment", "watch:experiment"),
     ),
+    Entry("Alarms", "bell", "alarms:list", ("alarms:",)),
     Entry("Profiles", "wave-sine", "records:profile-list", ("records:profile",)),
     Entry("Batteries", "battery", "records:battery-list", ("records:battery",)),
     Entry("Stations", "server", "records:station-list", ("records:station",)),

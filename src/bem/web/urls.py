@@ -11,6 +11,7 @@ from bem.web.sign_in import SignIn
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("bem.web.watch.urls")),
     path("", include("bem.web.records.urls")),
+    path("", include("bem.web.alarms.urls")),
     path("sign-in/", SignIn.as_view(), name="sign-in"),
     path("sign-out/", LogoutView.as_view(), name="sign-out"),
     path("healthz", healthz, name="healthz"),

@@ -198,9 +198,10 @@ def test_choices_narrow_as_they_are_made(
     assert "<html" not in body
     assert "bears at most 3 V, the battery reaches 4.2 V" in body
     assert "999 A is above 5 A" in body
-    assert "What will run, in amperes" in body
-    assert "Charge at 1.25 A until 4.2 V" in body
     assert 'data-suggested-name="Charge · Cell (1)"' in body
+    foretold = operator.post("/experiments/dry-run/", query).content.decode()
+    assert "What will run, in amperes" in foretold
+    assert "Charge at 1.25 A until 4.2 V" in foretold
 
 
 @pytest.mark.parametrize(

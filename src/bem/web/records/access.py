@@ -7,7 +7,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.views import View
 
-from bem.lab.rights import Role, require, role_of
+from bem.lab.rights import Role
+from bem.web.roles import require_on, role_on
 
 READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -28,13 +29,13 @@ class RolePage(View):
         Raises:
             PermissionDenied: the user's role is too weak.
         """
-        require(request.user, self.reads if request.method in READING else self.writes)
+        require_on(request, self.reads if request.method in READING else self.writes)
         return super().dispatch(request, *args, **kwargs)
 
     @property
     def may_write(self) -> bool:
         """Whether to offer what changes records."""
-        return role_of(self.request.user) >= self.writes
+        return role_on(self.request) >= self.writes
 
 
 class WritePage(RolePage):

@@ -1,27 +1,26 @@
 """The pages of the experiments: the list, the queue and the form. The run itself is elsewhere."""
 
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from collections.abc import Mapping
+from typing import Any
 
 from django.contrib import messages
-from django.db.models import Count, Model, Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.cache import patch_vary_headers
 
-from bem.domain.profile.text import read_profile
-from bem.lab.models import Battery, Experiment, Profile, Station
+from bem.lab.models import Experiment
 from bem.lab.operations import experiments as operations
 from bem.lab.operations.errors import OperationRefused
-from bem.lab.operations.fitting import Trial, misfits, try_profile
 from bem.web.records.access import WritePage
+from bem.web.records.experiment_choices import capacities_of, choices_for
+from bem.web.records.experiment_form import ExperimentForm, initial_of, parameter_fields
 from bem.web.records.filters import ExperimentFilter
-from bem.web.records.forms import ExperimentForm, chosen
+from bem.web.records.foretelling import as_kept, foretell
 from bem.web.records.listing import ListPage
-from bem.web.records.outline import Outline, outline_of_profile, outline_of_program
 from bem.web.records.tables import ExperimentTable, RecordTable
 
-Row = TypeVar("Row", bound=Model)
+_RECORDS = ("battery", "station", "profile")
 
 
 class ExperimentList(ListPage):
@@ -36,7 +35,13 @@ class ExperimentList(ListPage):
     def rows(self) -> QuerySet[Any]:
         """Without programs and texts, with what they are made of."""
         return Experiment.objects.select_related("battery", "station", "profile").defer(
-            "program", "profile_text", "channels", "profile__text", "station__channels"
+            "program",
+            "profile_text",
+            "channels",
+            "expected",
+            "profile__text",
+            "station__channels",
+            "station__definition",
         )
 
     def table(self, rows: QuerySet[Any]) -> RecordTable:
@@ -58,53 +63,12 @@ class ExperimentCancel(WritePage):
             messages.error(request, f"Not cancelled: {refused}.")
         else:
             messages.success(request, f"Experiment “{experiment}” is cancelled.")
-        if request.POST.get("next") == "experiment":
-            return redirect("watch:experiment", pk)
+        match request.POST.get("next"):
+            case "experiment":
+                return redirect("watch:experiment", pk)
+            case "station":
+                return redirect("watch:station", experiment.station_id)
         return redirect("records:experiment-list")
-
-
-@dataclass(frozen=True, slots=True)
-class BatteryChoice:
-    """A battery to choose, and where it is already."""
-
-    battery: Battery
-    is_chosen: bool
-    held_at: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class StationChoice:
-    """A station, and why it cannot be chosen."""
-
-    station: Station
-    is_chosen: bool
-    reasons: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileChoice:
-    """A profile, and why it cannot be chosen."""
-
-    profile: Profile
-    is_chosen: bool
-    reasons: tuple[str, ...]
-
-    @property
-    def more(self) -> int:
-        """How many reasons there are besides the first."""
-        return len(self.reasons) - 1
-
-
-@dataclass(frozen=True, slots=True)
-class Choices:
-    """What can be chosen now, and the outline of what would run."""
-
-    batteries: list[BatteryChoice]
-    stations: list[StationChoice]
-    profiles: list[ProfileChoice]
-    outline: Outline | None
-    in_amperes: bool
-    suggested_name: str
 
 
 class ExperimentAdd(WritePage):
@@ -112,104 +76,111 @@ class ExperimentAdd(WritePage):
 
     def get(self, request: HttpRequest) -> HttpResponse:
         """Show the form; to htmx only the choices, as they are after the last one made."""
-        names = ("battery", "station", "profile", "name", "description")
-        form = ExperimentForm(initial={name: request.GET.get(name, "") for name in names})
-        return _show(request, form)
+        return _show(request, _form_of(request), request.GET.dict())
 
     def post(self, request: HttpRequest) -> HttpResponse:
         """Queue it, or show what is wrong."""
         form = ExperimentForm(request.POST)
         if form.is_valid():
+            records = {name: form.cleaned_data[name] for name in _RECORDS}
             try:
-                experiment = operations.queue_experiment(request.user, **form.cleaned_data)
+                experiment = operations.queue_experiment(
+                    request.user, **records, **form.settings(), expected=_expected(request)
+                )
             except OperationRefused as refused:
                 form.take_refusal(refused)
             else:
                 messages.success(request, f"Experiment “{experiment}” is queued.")
                 return redirect("watch:experiment", experiment.pk)
-        return _show(request, form)
+        return _show(request, form, request.POST.dict())
 
 
-def _show(request: HttpRequest, form: ExperimentForm) -> HttpResponse:
+class ExperimentEdit(WritePage):
+    """Change an experiment that waits; its battery and its station stay."""
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show the form; to htmx only the choices."""
+        experiment = _queued(pk)
+        initial = initial_of(experiment)
+        typed = {**initial, **request.GET.dict()} | _fixed(experiment)
+        return _show(request, ExperimentForm(initial=typed), typed, experiment)
+
+    def post(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Keep it, or show what is wrong."""
+        experiment = _queued(pk)
+        given = request.POST.copy()
+        given.update({name: str(value) for name, value in _fixed(experiment).items()})
+        form = ExperimentForm(given)
+        if form.is_valid():
+            try:
+                operations.edit_experiment(
+                    request.user,
+                    experiment,
+                    profile=form.cleaned_data["profile"],
+                    **form.settings(),
+                    expected=_expected(request),
+                )
+            except OperationRefused as refused:
+                form.take_refusal(refused)
+            else:
+                messages.success(request, f"Experiment “{experiment}” is changed.")
+                return redirect("watch:experiment", pk)
+        return _show(request, form, given.dict(), experiment)
+
+
+class ExperimentDryRun(WritePage):
+    """What would happen, before anything is queued. Stores nothing."""
+
+    http_method_names = ["post", "options"]
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Calculate it and show it."""
+        context = {"foretold": foretell(request.POST.dict()), "is_part": True}
+        return render(request, "records/parts/dry_run.html", context)
+
+
+def _form_of(request: HttpRequest) -> ExperimentForm:
+    initial = {name: value for name, value in request.GET.items() if name in ExperimentForm.names()}
+    return ExperimentForm(initial=initial)
+
+
+def _queued(pk: int) -> Experiment:
+    return get_object_or_404(
+        Experiment.objects.select_related("battery", "station", "profile"), pk=pk
+    )
+
+
+def _fixed(experiment: Experiment) -> dict[str, int]:
+    return {"battery": experiment.battery_id, "station": experiment.station_id}
+
+
+def _expected(request: HttpRequest) -> dict[str, Any] | None:
+    """What is kept with the experiment: mostly what the form has shown already."""
+    run = foretell(request.POST.dict()).run
+    return None if run is None else as_kept(run)
+
+
+def _show(
+    request: HttpRequest,
+    form: ExperimentForm,
+    typed: Mapping[str, Any],
+    experiment: Experiment | None = None,
+) -> HttpResponse:
     is_part = request.headers.get("HX-Target") == "experiment-choices"
     template = (
         "records/parts/experiment_choices.html" if is_part else "records/experiment_form.html"
     )
-    response = render(request, template, {"form": form, "choices": choices_for(request)})
+    choices = choices_for(typed, fixed=experiment)
+    context = {
+        "form": form,
+        "experiment": experiment,
+        "is_part": is_part,
+        "choices": choices,
+        "parameters": parameter_fields(choices.profile, typed),
+        "capacities": capacities_of(choices.battery),
+        # Without scripts a button asks for it; with them it follows by itself.
+        "foretold": foretell(typed) if "dry-run" in typed else None,
+    }
+    response = render(request, template, context)
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
     return response
-
-
-def choices_for(request: HttpRequest) -> Choices:
-    """Work out what fits to what is chosen so far."""
-    batteries = list(
-        Battery.objects.filter(retired_at__isnull=True).select_related("lithium", "lead_acid")
-    )
-    battery = _find(batteries, chosen(request, "battery"))
-    held = _held_batteries()
-    stations = _station_choices(battery, held, chosen(request, "station"))
-    station = next((one.station for one in stations if one.is_chosen and not one.reasons), None)
-    profiles = list(Profile.objects.filter(retired_at__isnull=True))
-    profile = _find(profiles, chosen(request, "profile"))
-    trials = _trials(profiles, battery, station)
-    mine = next((one for one in trials if one.profile == profile), None)
-    outline = _outline(mine) if mine is not None else None
-    return Choices(
-        batteries=[
-            BatteryChoice(one, one == battery, held[one.pk][1] if one.pk in held else "")
-            for one in batteries
-        ],
-        stations=stations,
-        profiles=sorted(
-            (ProfileChoice(one.profile, one.profile == profile, one.reasons) for one in trials),
-            key=lambda one: bool(one.reasons),
-        ),
-        outline=outline,
-        in_amperes=mine is not None and mine.program is not None,
-        suggested_name=f"{profile} · {battery}"[:64] if profile and battery else "",
-    )
-
-
-def _find(rows: list[Row], pk: int | None) -> Row | None:
-    return next((row for row in rows if row.pk == pk), None)
-
-
-def _held_batteries() -> dict[int, tuple[int, str]]:
-    """Battery to the station (number, name) where an experiment on it is open."""
-    rows = Experiment.objects.filter(status__in=Experiment.OPEN).values_list(
-        "battery_id", "station_id", "station__name"
-    )
-    return {battery: (station, name) for battery, station, name in rows.distinct().order_by()}
-
-
-def _station_choices(
-    battery: Battery | None, held: dict[int, tuple[int, str]], pk: int | None
-) -> list[StationChoice]:
-    stations = (
-        Station.objects.filter(present=True)
-        .select_related("node")
-        .annotate(waiting=Count("experiments", filter=Q(experiments__status__in=Experiment.OPEN)))
-    )
-    found = []
-    for station in stations:
-        reasons = misfits(battery, station) if battery is not None else []
-        if battery is not None and battery.pk in held and held[battery.pk][0] != station.pk:
-            reasons.append(f"the battery is at “{held[battery.pk][1]}” now")
-        found.append(StationChoice(station, station.pk == pk, tuple(reasons)))
-    return sorted(found, key=lambda one: bool(one.reasons))
-
-
-def _trials(
-    profiles: list[Profile], battery: Battery | None, station: Station | None
-) -> list[Trial]:
-    if battery is None or station is None:
-        return [Trial(profile, None) for profile in profiles]
-    battery_spec, station_spec = battery.spec(), station.spec()
-    return [try_profile(profile, battery_spec, station_spec) for profile in profiles]
-
-
-def _outline(trial: Trial) -> Outline:
-    profile, _ = read_profile(trial.profile.text)
-    if trial.program is None:
-        return outline_of_profile(profile)
-    return outline_of_program(profile, trial.program)

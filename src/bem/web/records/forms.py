@@ -12,9 +12,7 @@ from bem.lab.models import (
     Battery,
     Chemistry,
     LeadAcidChemistry,
-    Profile,
     RedoxStack,
-    Station,
 )
 from bem.lab.operations.batteries import (
     BatteryInput,
@@ -45,6 +43,8 @@ class RecordForm(forms.Form):
         super().__init__(data, initial=dict(initial or {}))
         for field in self.fields.values():
             widget = field.widget
+            if isinstance(widget, forms.CheckboxInput):
+                continue
             kind = "form-select" if isinstance(widget, forms.Select) else "form-control"
             widget.attrs["class"] = f"{kind} {widget.attrs.get('class', '')}".strip()
             if isinstance(field, forms.FloatField):
@@ -257,30 +257,24 @@ class ProfileForm(RecordForm):
         )
 
 
-def _record_choice(what: str, rows: QuerySet[Any]) -> "forms.ModelChoiceField[Any]":
-    """A choice of a record; says when there is none of that number."""
-    return forms.ModelChoiceField(
-        queryset=rows,
-        error_messages={
-            "required": f"choose a {what}",
-            "invalid_choice": f"there is no such {what}: choose one of the list",
-        },
-    )
-
-
-class ExperimentForm(RecordForm):
-    """An experiment to queue. What fits is the operation's business."""
-
-    battery = _record_choice("battery", Battery.objects.all())
-    station = _record_choice("station", Station.objects.all())
-    profile = _record_choice("profile", Profile.objects.all())
-    name = _text("Name", required=True, placeholder="Ageing, cell 7, 1C")
-    description = _description()
-
-
 def chosen(request: HttpRequest, name: str) -> int | None:
     """The number chosen for a field, from the body or the address; ``None`` without a sane one."""
-    given = request.POST.get(name) or request.GET.get(name, "")
+    return number_in(request.POST.get(name) or request.GET.get(name, ""))
+
+
+def chosen_in(typed: Mapping[str, Any], name: str) -> int | None:
+    """The number chosen for a field of what was typed; ``None`` without a sane one."""
+    return number_in(str(typed.get(name, "")))
+
+
+def row_in(typed: Mapping[str, Any], name: str, rows: QuerySet[Row]) -> Row | None:
+    """The record chosen for a field of what was typed, if there is one."""
+    pk = chosen_in(typed, name)
+    return None if pk is None else rows.filter(pk=pk).first()
+
+
+def number_in(given: str) -> int | None:
+    """The number of a record in a field; ``None`` for anything else."""
     longest = 18
     return int(given) if given.isdecimal() and given.isascii() and len(given) <= longest else None
 

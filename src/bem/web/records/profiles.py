@@ -1,5 +1,7 @@
 """The pages of the profiles."""
 
+import re
+from dataclasses import asdict
 from typing import Any
 
 from django.contrib import messages
@@ -10,8 +12,14 @@ from django.template.loader import render_to_string
 
 from bem.domain.battery import BatterySpec, StationSpec
 from bem.domain.compiling import check_text, compile_profile
-from bem.domain.profile.problems import Problem
-from bem.domain.profile.text import read_profile
+from bem.domain.profile.completion import complete
+from bem.domain.profile.document import from_yaml, to_yaml
+from bem.domain.profile.model import Driven
+from bem.domain.profile.model import Profile as Parsed
+from bem.domain.profile.printing import print_profile
+from bem.domain.profile.problems import Problem, ProfileErrors
+from bem.domain.profile.table import read_table_csv
+from bem.domain.profile.text import parse_profile, read_profile
 from bem.lab.models import Battery, Profile, Station
 from bem.lab.operations import profiles as operations
 from bem.lab.operations.errors import OperationRefused
@@ -19,12 +27,13 @@ from bem.web.records.access import RolePage, WritePage
 from bem.web.records.batteries import SHOWN_EXPERIMENTS, count_of_experiments
 from bem.web.records.examples import EXAMPLES
 from bem.web.records.filters import ProfileFilter
-from bem.web.records.forms import ProfileForm, chosen, chosen_row
+from bem.web.records.forms import ProfileForm, chosen, chosen_row, number_in
 from bem.web.records.listing import ListPage
 from bem.web.records.outline import Outline, outline_of_profile, outline_of_program
 from bem.web.records.tables import ProfileTable
 
 MAX_TEXT = 200_000
+MOST_PROPOSALS = 40
 
 
 class ProfileList(ListPage):
@@ -56,6 +65,7 @@ class ProfilePage(RolePage):
         )
         _, outline = examine(profile.text, None, None)
         context = {
+            "yaml": as_yaml(profile),
             "profile": profile,
             "profile_number": str(profile.pk),
             "outline": outline,
@@ -63,6 +73,24 @@ class ProfilePage(RolePage):
             "experiment_count": profile.experiments.count(),
         }
         return render(request, "records/profile.html", context)
+
+
+class ProfileYaml(RolePage):
+    """A profile as YAML, to take away."""
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Send it as a file."""
+        profile = get_object_or_404(Profile, pk=pk)
+        document = as_yaml(profile)
+        if document is None:
+            messages.error(request, "The text of this profile cannot be read any more: edit it.")
+            return redirect("records:profile", pk)
+        plain = re.sub(r"[^A-Za-z0-9]+", "-", profile.name).strip("-") or "profile"
+        return HttpResponse(
+            document,
+            content_type="application/yaml; charset=utf-8",
+            headers={"Content-Disposition": f'attachment; filename="{plain[:60]}.yaml"'},
+        )
 
 
 class ProfileAdd(WritePage):
@@ -178,6 +206,51 @@ class ProfileCheck(RolePage):
         return JsonResponse(
             {"problems": [problem.model_dump() for problem in problems], "outline": shown}
         )
+
+
+class ProfileComplete(RolePage):
+    """What may be typed next. Stores nothing."""
+
+    http_method_names = ["post", "options"]
+    writes = RolePage.reads
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Answer with proposals, the likeliest first."""
+        text = request.POST.get("text", "").replace("\r\n", "\n")
+        place = [number_in(request.POST.get(name, "")) for name in ("line", "column")]
+        line, column = (one or 0 for one in place)
+        found = complete(text, line, column) if len(text) <= MAX_TEXT else []
+        return JsonResponse({"proposals": [asdict(one) for one in found[:MOST_PROPOSALS]]})
+
+
+class ProfileRead(RolePage):
+    """What was written elsewhere, as text: a YAML document, or a drive cycle. Stores nothing."""
+
+    http_method_names = ["post", "options"]
+    writes = RolePage.reads
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        """Answer with the text, or with what is wrong by its line in what was sent."""
+        content = request.POST.get("content", "")
+        drives = request.POST.get("drives", "")
+        try:
+            if request.POST.get("kind") == "yaml":
+                profile = from_yaml(content)
+            else:
+                driven = Driven(drives) if drives in set(Driven) else Driven.CURRENT
+                profile = Parsed(body=(read_table_csv(content, driven),))
+        except ProfileErrors as error:
+            problems = [problem.model_dump() for problem in error.problems]
+            return JsonResponse({"text": "", "problems": problems})
+        return JsonResponse({"text": print_profile(profile), "problems": []})
+
+
+def as_yaml(profile: Profile) -> str | None:
+    """The YAML document of a stored profile; ``None`` if its text cannot be read any more."""
+    try:
+        return to_yaml(parse_profile(profile.text))
+    except ProfileErrors:
+        return None
 
 
 def examine(

@@ -15,12 +15,23 @@ urlpatterns = [
     path("profiles/", profiles.ProfileList.as_view(), name="profile-list"),
     path("profiles/add/", profiles.ProfileAdd.as_view(), name="profile-add"),
     path("profiles/check/", profiles.ProfileCheck.as_view(), name="profile-check"),
+    path("profiles/complete/", profiles.ProfileComplete.as_view(), name="profile-complete"),
+    path("profiles/read/", profiles.ProfileRead.as_view(), name="profile-read"),
+    path("profiles/<int:pk>/profile.yaml", profiles.ProfileYaml.as_view(), name="profile-yaml"),
     path("profiles/<int:pk>/", profiles.ProfilePage.as_view(), name="profile"),
     path("profiles/<int:pk>/edit/", profiles.ProfileEdit.as_view(), name="profile-edit"),
     path("profiles/<int:pk>/retire/", profiles.ProfileRetire.as_view(), name="profile-retire"),
     path("profiles/<int:pk>/restore/", profiles.ProfileRestore.as_view(), name="profile-restore"),
     path("experiments/", experiments.ExperimentList.as_view(), name="experiment-list"),
     path("experiments/add/", experiments.ExperimentAdd.as_view(), name="experiment-add"),
+    path(
+        "experiments/dry-run/",
+        experiments.ExperimentDryRun.as_view(),
+        name="experiment-dry-run",
+    ),
+    path(
+        "experiments/<int:pk>/edit/", experiments.ExperimentEdit.as_view(), name="experiment-edit"
+    ),
     path(
         "experiments/<int:pk>/cancel/",
         experiments.ExperimentCancel.as_view(),

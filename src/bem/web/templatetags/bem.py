@@ -9,7 +9,9 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from bem.domain.program import Compare
 from bem.lab.models import Event, Experiment, Station
+from bem.web.records.outline import in_words
 
 register = template.Library()
 
@@ -54,6 +56,9 @@ _LOOKS = {
     "offline": Look("muted", "server-off"),
     Experiment.Status.QUEUED: Look("blue", "clock-pause"),
     Experiment.Status.STARTING: Look("blue", "clock"),
+    Experiment.Status.PAUSED: Look("blue", "player-pause"),
+    "held": Look("orange", "adjustments"),
+    "waiting": Look("blue", "hand-stop"),
     Experiment.Status.FINISHED: Look("neutral", "circle-check"),
     Experiment.Status.STOPPED: Look("orange", "player-stop"),
     Experiment.Status.FAILED: Look("red", "circle-x"),
@@ -93,6 +98,12 @@ def duration(microseconds: int | None) -> str:
 
 
 @register.filter
+def seconds(value: float) -> str:
+    """Write a duration in s in its two largest units: ``2 d 4 h``."""
+    return in_words(value)
+
+
+@register.filter
 def figure(value: float | None, digits: int = 3) -> str:
     """Write a number with a fixed count of decimals and a true minus; a dash for ``None``."""
     if value is None:
@@ -104,6 +115,24 @@ def figure(value: float | None, digits: int = 3) -> str:
 def percent(value: float | None) -> str:
     """Write a ratio as a percentage with two decimals; a dash for ``None``."""
     return DASH if value is None else f"{value * 100:.2f} %"
+
+
+@register.filter
+def shortest(value: float) -> str:
+    """Write a number as short as it is, with a true minus."""
+    return f"{value:.10g}".replace("-", MINUS)
+
+
+@register.filter
+def plain_words(name: str) -> str:
+    """Write a name of the records as people do: ``cell_voltage`` is cell voltage."""
+    return name.replace("_", " ")
+
+
+@register.filter
+def at_most_words(compare: str) -> str:
+    """Say what a limit of a run forbids, by the side on which it is violated."""
+    return "at most" if compare == Compare.AT_LEAST else "at least"
 
 
 @register.filter

@@ -7,7 +7,8 @@ from typing import TypeVar, cast
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from bem.lab.rights import Role, require
+from bem.lab.rights import Role
+from bem.web.roles import require_on
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
@@ -17,7 +18,7 @@ def viewers_only(view: View) -> View:
 
     @wraps(view)
     def checked(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponseBase:
-        require(request.user, Role.VIEWER)
+        require_on(request, Role.VIEWER)
         return view(request, *args, **kwargs)
 
     return cast(View, checked)

@@ -8,7 +8,15 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from bem.messages import LiveMessage, NodeGone, NodeStatus, StationLive, Topic, node_filter
+from bem.messages import (
+    LiveMessage,
+    NodeGone,
+    NodeStatus,
+    StationLive,
+    StationReport,
+    Topic,
+    node_filter,
+)
 from bem.runtime.broker import BrokerLink
 from bem.runtime.inbox import Inbox
 from bem.runtime.settings import BrokerSettings
@@ -54,7 +62,7 @@ class LiveHub:
         self._clock = clock
         self._condition = threading.Condition()
         self._board = NewestBoard(MOST_STATIONS)
-        self._states: dict[Key, tuple[str, str, str]] = {}
+        self._states: dict[Key, tuple[object, ...]] = {}
         self._subscriptions: set[Subscription] = set()
         self._closed = False
         self._inbox = Inbox()
@@ -110,11 +118,7 @@ class LiveHub:
         if isinstance(message, LiveMessage):
             self._take_live(node, message)
         elif isinstance(message, NodeStatus):
-            facts = {
-                (node, one.id): (one.state, one.reason, str(one.experiment or ""))
-                for one in message.stations
-            }
-            self._take_states(facts)
+            self._take_states({(node, one.id): _state_of(one) for one in message.stations})
         else:
             with self._condition:
                 keys = self._board.keys_of(node)
@@ -187,7 +191,7 @@ class LiveHub:
             if station is not None:
                 subscription.pending[station] = newest
 
-    def _take_states(self, facts: Mapping[Key, tuple[str, str, str]]) -> None:
+    def _take_states(self, facts: Mapping[Key, tuple[object, ...]]) -> None:
         with self._condition:
             changed = [key for key, fact in facts.items() if self._states.get(key) != fact]
             if len(self._states) < MOST_STATIONS:
@@ -207,6 +211,19 @@ class LiveHub:
             self._condition.notify_all()
 
 
+def _state_of(report: StationReport) -> tuple[object, ...]:
+    """What a page shows of a report that comes with no reading."""
+    return (
+        report.state,
+        report.reason,
+        report.experiment,
+        report.activity,
+        report.waits_for,
+        report.lock,
+        report.warnings,
+    )
+
+
 def describe(station: int, newest: Newest, age_s: float) -> dict[str, object]:
     """Write a reading for a page: SI units, ``measured_at`` in ISO 8601, ``age`` in s."""
     live: StationLive = newest.live
@@ -223,4 +240,5 @@ def describe(station: int, newest: Newest, age_s: float) -> dict[str, object]:
         "step_title": live.step_title,
         "step_elapsed_us": live.step_elapsed_us,
         "cycle": live.cycle,
+        "activity": live.activity,
     }

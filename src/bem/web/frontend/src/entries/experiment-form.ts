@@ -1,4 +1,6 @@
-// Narrows the lists of choices as somebody types, and proposes a name.
+// Narrows the lists of choices as somebody types, proposes a name, and draws what is expected.
+
+import type { Expected } from "../watch/expected";
 
 const searched = new Map<string, string>();
 const scrolled = new Map<string, number>();
@@ -45,6 +47,15 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "Enter" && searchField(event.target)) event.preventDefault();
 });
 
+// The chart comes with the first curve there is to draw.
+async function drawExpected(): Promise<void> {
+  const card = document.querySelector<HTMLElement>("[data-expected-plot]:not([data-drawn])");
+  if (card === null) return;
+  card.dataset["drawn"] = "";
+  const { ExpectedPlot } = await import("../watch/expected");
+  new ExpectedPlot(card, JSON.parse(card.dataset["expected"] ?? "{}") as Expected);
+}
+
 document.addEventListener("htmx:beforeSwap", () => {
   for (const list of document.querySelectorAll<HTMLElement>(".choices")) {
     scrolled.set(list.id, list.scrollTop);
@@ -59,5 +70,7 @@ document.addEventListener("htmx:afterSwap", () => {
     list.scrollTop = scrolled.get(list.id) ?? 0;
   }
   proposeName();
+  void drawExpected();
 });
 proposeName();
+void drawExpected();

@@ -12,7 +12,9 @@ import {
   keymap,
   lineNumbers,
 } from "@codemirror/view";
+import { BringIn } from "../records/parts/bring_in";
 import { type Problem, type Verdict, check } from "../records/parts/check";
+import { completion } from "../records/parts/complete";
 import { profileLanguage } from "../records/parts/language";
 
 const PAUSE_MS = 250;
@@ -49,6 +51,14 @@ const look = EditorView.theme({
     border: "1px solid var(--border-color)",
     borderRadius: "6px",
   },
+  ".cm-tooltip-autocomplete > ul": { fontFamily: "inherit", maxHeight: "15rem" },
+  ".cm-tooltip-autocomplete > ul > li": { padding: "0.25rem 0.625rem" },
+  ".cm-tooltip-autocomplete > ul > li[aria-selected]": {
+    color: "var(--bg-surface)",
+    backgroundColor: "var(--link-color)",
+  },
+  ".cm-completionDetail": { fontStyle: "normal", opacity: "0.85" },
+  ".cm-completionMatchedText": { textDecoration: "none" },
   ".cm-diagnostic-error": { borderLeftColor: "var(--tone-red)" },
   ".cm-diagnosticAction": { backgroundColor: "var(--link-color)", color: "var(--bg-surface)" },
 });
@@ -96,7 +106,17 @@ class ProfileEditor {
     for (const button of form.querySelectorAll<HTMLElement>("[data-example]")) {
       button.addEventListener("click", () => this.#insert(button.dataset["example"] ?? ""));
     }
+    const panel = form.querySelector<HTMLElement>("[data-bring-in]");
+    if (panel) {
+      new BringIn(form, panel, (text) => this.#insert(text.trimEnd()), (text) => this.#replace(text));
+    }
     void this.#judge();
+  }
+
+  #replace(text: string): void {
+    const { doc } = this.#view.state;
+    this.#view.dispatch({ changes: { from: 0, to: doc.length, insert: text } });
+    this.#view.focus();
   }
 
   #open(): EditorView {
@@ -114,6 +134,7 @@ class ProfileEditor {
           indentUnit.of("    "),
           EditorState.tabSize.of(4),
           profileLanguage,
+          completion(this.#form),
           look,
           // Tab indents; Escape and then Tab leaves the editor, as CodeMirror has it.
           keymap.of([

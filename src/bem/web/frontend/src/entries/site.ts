@@ -30,7 +30,11 @@ document.addEventListener("click", (event) => {
   const opener = target?.closest<HTMLElement>("[data-opens]");
   if (opener) {
     const dialog = document.getElementById(opener.dataset["opens"] ?? "");
-    if (dialog instanceof HTMLDialogElement) dialog.showModal();
+    if (dialog instanceof HTMLDialogElement) {
+      // A link leads to a page that asks the same, for whoever has no script.
+      event.preventDefault();
+      dialog.showModal();
+    }
   }
   if (target?.closest("[data-closes]")) target.closest("dialog")?.close();
 });
@@ -71,6 +75,12 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
 });
 const scrolled = new Map<string, number>();
 document.body.addEventListener("htmx:beforeSwap", (event) => {
+  // Nor may an answer that was under way when the dialog was opened.
+  const part = event.target as HTMLElement;
+  if (part.closest("[data-live-page]") && part.querySelector("dialog[open]")) {
+    (event as CustomEvent<{ shouldSwap: boolean }>).detail.shouldSwap = false;
+    return;
+  }
   for (const list of (event.target as HTMLElement).querySelectorAll(".listing[id]")) {
     scrolled.set(list.id, list.scrollTop);
   }

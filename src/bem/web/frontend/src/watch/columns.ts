@@ -28,6 +28,21 @@ export class Columns {
     return columns;
   }
 
+  // Curves without roll-ups, all over the same x.
+  static plain(x: number[], curves: Record<string, Column>): Columns {
+    const columns = new Columns();
+    columns.x = x;
+    for (const [name, values] of Object.entries(curves)) {
+      columns.tracks.set(name, { mean: values, min: values, max: values });
+    }
+    return columns;
+  }
+
+  // A track that is there, unlike track() which makes one.
+  known(name: string): Track | undefined {
+    return this.tracks.get(name);
+  }
+
   get last(): number | undefined {
     return this.x.at(-1);
   }

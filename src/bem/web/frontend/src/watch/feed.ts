@@ -13,6 +13,7 @@ export interface Reading {
   step_title: string | null;
   step_elapsed_us: number | null;
   cycle: number | null;
+  activity: string | null;
 }
 
 // A reading with the instant (performance.now(), ms) at which the server got it.

@@ -70,6 +70,9 @@ export class LivePage {
       const known = element.dataset["running"];
       if (known !== undefined && known !== (reading.experiment ?? "")) this.refreshNow();
       else if (known !== undefined && element.dataset["state"] !== reading.state) this.refreshNow();
+      else if ((element.dataset["activity"] ?? reading.activity ?? "") !== (reading.activity ?? "")) {
+        this.refreshNow();
+      }
     }
     this.renderLight();
   }
@@ -141,6 +144,7 @@ export class LivePage {
     into("data-live-cycle-number", reading.cycle === null ? null : String(reading.cycle));
     into("data-live-elapsed", seconds(reading.elapsed_us));
     into("data-live-step-elapsed", seconds(reading.step_elapsed_us));
+    if (reading.step !== null) nameStep(element, reading.step, title);
     for (const step of element.querySelectorAll<HTMLElement>("[data-step]")) {
       const current = Number(step.dataset["step"]) === reading.step;
       if (current) step.setAttribute("aria-current", "step");
@@ -151,4 +155,14 @@ export class LivePage {
 
 function write(target: HTMLElement, text: string): void {
   if (target.textContent !== text) target.textContent = text;
+}
+
+// Orders about a step name the one that the person saw: what stands in an open dialog stays.
+function nameStep(element: HTMLElement, step: number, title: string): void {
+  for (const field of element.querySelectorAll<HTMLInputElement>("input[data-step-field]")) {
+    if (field.closest("dialog[open]") === null) field.value = String(step);
+  }
+  for (const words of element.querySelectorAll<HTMLElement>("[data-step-words]")) {
+    if (words.closest("dialog[open]") === null) write(words, `${step} · ${title}`);
+  }
 }

@@ -1,7 +1,7 @@
 // A chart of voltage, current and one further channel. Drag zooms; the line above reads the cursor.
 
 import uPlot from "uplot";
-import type { Columns } from "./columns";
+import type { Column, Columns } from "./columns";
 import { clockTime, duration, fixed } from "./words";
 
 export interface Further {
@@ -41,6 +41,7 @@ export class Plot {
   private columns: Columns | null = null;
   private window: Window = { from: 0, to: 1 };
   private further: Further | null = null;
+  private expected: Columns | null = null;
   private readonly readout: HTMLElement;
 
   constructor(
@@ -60,6 +61,12 @@ export class Plot {
 
   pick(further: Further | null): void {
     this.further = further;
+    this.rebuild();
+  }
+
+  // What was foretold, drawn dashed behind what came; null takes it away.
+  expect(expected: Columns | null): void {
+    this.expected = expected;
     this.rebuild();
   }
 
@@ -156,7 +163,7 @@ export class Plot {
     ];
     this.curves.forEach((curve, index) => {
       scales[curve.scale] = {
-        range: (_, low, high) => roomy(low, high, curve.leastSpan),
+        range: (_, low, high) => roomy(...this.withExpected(curve.name, low, high), curve.leastSpan),
       };
       axes.push({
         ...axis,
@@ -185,6 +192,7 @@ export class Plot {
       scales,
       axes,
       hooks: {
+        drawAxes: [(chart) => this.drawExpected(chart)],
         setCursor: [() => this.read()],
         setSelect: [(chart) => this.zoom(chart)],
       },
@@ -198,6 +206,38 @@ export class Plot {
     const to = chart.posToVal(left + width, "x");
     chart.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     this.onZoom({ from, to });
+  }
+
+  private withExpected(name: string, low: number | null, high: number | null): [number | null, number | null] {
+    const values = this.expected?.known(name)?.mean;
+    if (this.expected === null || values === undefined) return [low, high];
+    const bounds = boundsIn(this.expected.x, values, this.window);
+    if (bounds === null) return [low, high];
+    return [Math.min(low ?? bounds[0], bounds[0]), Math.max(high ?? bounds[1], bounds[1])];
+  }
+
+  private drawExpected(chart: uPlot): void {
+    if (this.expected === null) return;
+    const { ctx, bbox } = chart;
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    ctx.lineWidth = 1.5 * devicePixelRatio;
+    ctx.setLineDash([5 * devicePixelRatio, 4 * devicePixelRatio]);
+    for (const curve of this.curves) {
+      const values = this.expected.known(curve.name)?.mean;
+      if (values === undefined) continue;
+      ctx.strokeStyle = withAlpha(curve.colour, 0.75);
+      ctx.beginPath();
+      values.forEach((value, index) => {
+        if (value === null) return;
+        const x = chart.valToPos(this.expected?.x[index] ?? 0, "x", true);
+        ctx.lineTo(x, chart.valToPos(value, curve.scale, true));
+      });
+      ctx.stroke();
+    }
+    ctx.restore();
   }
 
   // Reads the values at the cursor, or the newest ones.
@@ -263,6 +303,21 @@ function roomy(low: number | null, high: number | null, leastSpan: number): [num
   const span = Math.max(high - low, leastSpan, Math.abs(high) * 1e-4);
   const middle = (low + high) / 2;
   return [middle - span * 0.56, middle + span * 0.56];
+}
+
+// The least and the greatest of what a window shows, and of the points just outside of it.
+function boundsIn(x: number[], values: Column, window: Window): [number, number] | null {
+  let low = Infinity;
+  let high = -Infinity;
+  for (let index = 0; index < x.length; index += 1) {
+    const before = x[index + 1] ?? x[index] ?? 0;
+    const after = x[index - 1] ?? x[index] ?? 0;
+    const value = values[index] ?? null;
+    if (value === null || before < window.from || after > window.to) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return low <= high ? [low, high] : null;
 }
 
 function ticks(at: number[]): string[] {

@@ -2,6 +2,7 @@
 
 import { Columns } from "./columns";
 import type { Arrived } from "./feed";
+import { type Expected, expectedColumns, fetchExpected } from "./expected";
 import { type Further, Plot, type Window } from "./plot";
 import { fetchSeries } from "./series";
 
@@ -40,6 +41,7 @@ export class RunPlot {
     this.back?.addEventListener("click", () => this.zoom(null));
     onPick(card, (further) => this.plot.pick(further));
     void this.load();
+    void this.foretell(card);
   }
 
   setRange(range: number): void {
@@ -64,6 +66,24 @@ export class RunPlot {
     if (!this.columns.append(x, reading.values)) return;
     if (this.columns.x.length > MOST_POINTS) void this.load();
     else this.show();
+  }
+
+  // The curve of the dry run, which a tick of the box hides.
+  private async foretell(card: HTMLElement): Promise<void> {
+    const box = card.querySelector<HTMLInputElement>("[data-expected-shown]");
+    const address = card.dataset["expectedUrl"];
+    if (box === null || address === undefined) return;
+    let expected: Expected;
+    try {
+      expected = await fetchExpected(address);
+    } catch {
+      box.disabled = true;
+      return;
+    }
+    const columns = expectedColumns(expected);
+    const follow = (): void => this.plot.expect(box.checked ? columns : null);
+    box.addEventListener("change", follow);
+    follow();
   }
 
   private zoom(window: Window | null): void {

@@ -1,5 +1,7 @@
 // Asks the server what it thinks of a text.
 
+import { post } from "./post";
+
 export interface Problem {
   line: number;
   column: number;
@@ -15,15 +17,11 @@ export interface Verdict {
 }
 
 // Throws when the server does not answer as it should, or when the signal ends the request.
-export async function check(form: HTMLFormElement, text: string, signal: AbortSignal): Promise<Verdict> {
-  const body = new URLSearchParams({ text });
-  for (const name of ["battery", "station", "csrfmiddlewaretoken"]) {
+export function check(form: HTMLFormElement, text: string, signal: AbortSignal): Promise<Verdict> {
+  const fields: Record<string, string> = { text };
+  for (const name of ["battery", "station"]) {
     const field = form.elements.namedItem(name);
-    if (field instanceof HTMLInputElement || field instanceof HTMLSelectElement) {
-      body.set(name, field.value);
-    }
+    if (field instanceof HTMLSelectElement) fields[name] = field.value;
   }
-  const answer = await fetch(form.dataset["check"] ?? "", { method: "POST", body, signal });
-  if (!answer.ok) throw new Error(`the check answered ${answer.status}`);
-  return (await answer.json()) as Verdict;
+  return post<Verdict>(form, form.dataset["check"] ?? "", fields, signal);
 }
