@@ -100,7 +100,7 @@ def _is_safe(station: StationProcess, causes: set[str]) -> None:
     assert ended["outcome"] == "failed"
     ((_, severity, fault),) = station.events("fault")
     assert severity == "error"
-    assert fault["cause"] in causes
+    assert fault["cause"] in causes, fault["reason"]
     samples = station.samples()
     assert [seq for seq, _ in samples] == list(range(len(samples)))
     assert elapsed_us - samples[-1][1] < 1_000_000
