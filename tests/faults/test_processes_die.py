@@ -34,6 +34,14 @@ STEPS_RUN = 7
 DURATION_S = 48
 SOME_SAMPLES = 20
 LONG = "Charge at 1 A for 10 minutes"
+SERVER = ("broker", "manager", "web")
+GONE_S = 20
+"""Longer than the keep-alive of the wire; the 10 minutes of the acceptance differ by rows alone."""
+ALARMS = {
+    signal.SIGKILL: {"fault", "run_interrupted"},
+    signal.SIGSTOP: {"fault", "run_failed"},
+    signal.SIGTERM: {"run_interrupted"},
+}
 
 
 def rows(demo: Demo, query: str) -> list[Any]:
@@ -102,6 +110,42 @@ def test_all_but_the_station_are_killed_in_turn(demo: Demo, wait_until: WaitUnti
     assert not demo.ledger("epc-1").output_on()
 
 
+def test_the_server_is_gone_and_comes_back(demo: Demo, wait_until: WaitUntil) -> None:
+    """Nothing answers and nothing is closed, as when a cable is cut."""
+    visitor = demo.visitor()
+    path = run_experiment(visitor, wait_until, f"Charge at 1 A for {GONE_S + 10} s")
+    pids = demo.pids()
+    gone = [pids[name] for name in SERVER]
+    before = len(samples(demo))
+    for pid in gone:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        until = time.monotonic() + GONE_S
+        while time.monotonic() < until:
+            assert demo.ledger("epc-1").output_on()
+            time.sleep(0.5)
+        asked = len(demo.ledger("epc-1").answers())
+    finally:
+        for pid in gone:
+            os.kill(pid, signal.SIGCONT)
+    assert asked - before > GONE_S * 9, "it went on measuring"
+    wait_until(
+        lambda: "Finished" in visitor.get(path).states(),
+        f"the experiment to finish\n{demo.logs()}",
+        timeout_s=60,
+    )
+    wait_until(
+        lambda: (
+            compare(
+                [pair(*sample) for sample in samples(demo)], demo.ledger("epc-1").answers()
+            ).exact
+        ),
+        "all samples",
+        timeout_s=20,
+    )
+    assert len(samples(demo)) > (GONE_S + 10) * 9
+
+
 @pytest.mark.parametrize(
     ("number", "limit_s"), [(signal.SIGKILL, 2.0), (signal.SIGSTOP, 2.0), (signal.SIGTERM, 0.5)]
 )
@@ -130,6 +174,12 @@ def test_the_station_dies(
     )
     last = rows(demo, "SELECT data FROM lab_event ORDER BY seq DESC LIMIT 1")
     assert json.loads(last[0][0])["outcome"] == outcome.lower()
+    raised = "SELECT cause FROM lab_alarm WHERE cause IN ('fault', 'run_failed', 'run_interrupted')"
+    wait_until(
+        lambda: {cause for (cause,) in rows(demo, raised)} == ALARMS[number],
+        f"the alarms\n{demo.logs()}",
+        timeout_s=15,
+    )
     # A second may be lost with the process, and what was saved stands as the converter said it.
     found = compare([pair(*sample) for sample in samples(demo)], demo.ledger("epc-1").answers())
     assert found.exact, found

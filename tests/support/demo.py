@@ -139,7 +139,11 @@ def run_experiment(visitor: Visitor, wait_until: Callable[..., None], text: str)
     wait_until(station, "the station to be idle", timeout_s=30)
     battery = visitor.add("/batteries/add/", BATTERY).split("/")[2]
     profile = visitor.add("/profiles/add/", {"name": "Profile", "text": text}).split("/")[2]
-    fields = {"name": "Run", "battery": battery, "station": station() or "", "profile": profile}
+    number = station() or ""
+    page = f"/stations/{number}/"
+    said = visitor.submit(page, {"battery": battery}, f"{page}battery/").problems()
+    assert not said, said
+    fields = {"name": "Run", "battery": battery, "station": number, "profile": profile}
     path = visitor.add("/experiments/add/", fields)
     wait_until(lambda: "Running" in visitor.get(path).states(), "the run", timeout_s=20)
     return path

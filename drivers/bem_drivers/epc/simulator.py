@@ -116,6 +116,7 @@ class EpcUnit:
         self._registers = dict(_POWER_ON)
         self._periodic = bytes.fromhex("140014001400")
         self._periodic_sent_ns = {0xC: now_ns, 0xD: now_ns}
+        self._measures = (0, 0, 0)
         self._temperatures = (0, 0, 0)
         self._temperatures_due_ns = now_ns + TEMPERATURE_NS
         self._consign = _IDLE.pack()
@@ -154,12 +155,26 @@ class EpcUnit:
 
     def advance(self, now_ns: int) -> list[UnitFrame]:
         """Live until ``now_ns``; get what was sent since the last call."""
+        self._live(now_ns)
+        out, self._out = self._out, []
+        return out
+
+    def break_down(self, order: str, now_ns: int) -> None:
+        """Have a fault from ``now_ns`` on, or have it no longer; see :class:`UnitFaults`.
+
+        Raises:
+            ValueError: there is no such fault.
+        """
+        faults = self.stage.faults.changed(order)
+        self._live(now_ns)
+        self.stage.faults = faults
+        self._record(now_ns, "fault", {"order": order.strip()})
+
+    def _live(self, now_ns: int) -> None:
         while not self._dead and self._slot_ns + SLOT_END_NS <= now_ns:
             self._skip_quiet_slots(now_ns)
             self._run_slot(self._slot_ns)
             self._slot_ns += SLOT_NS
-        out, self._out = self._out, []
-        return out
 
     def next_due_ns(self) -> int | None:
         """Get the instant at which to call :meth:`advance` again; ``None``: never.
@@ -373,9 +388,7 @@ class EpcUnit:
         if kind == 5:  # noqa: PLR2004 - heartbeat: no answer
             self._polls = 0
         elif kind == 3:  # noqa: PLR2004 - electric
-            ls_mv, ls_ma, hs_mv = self.stage.ls_mv, self.stage.ls_ma, self.stage.hs_mv
-            self._record(now_ns, "answer", {"ls_mv": ls_mv, "ls_ma": ls_ma, "hs_mv": hs_mv})
-            self._answer(0xC, struct.pack("<HhH", ls_mv, ls_ma, hs_mv), now_ns)
+            self._answer_electric(now_ns)
         elif kind in (0, 1, 2, 4):
             message_id, data = {
                 0: (0xA, self._info()),
@@ -386,6 +399,16 @@ class EpcUnit:
             self._answer(message_id, data, now_ns)
         else:
             self._answer_register(kind - 4, now_ns)
+
+    def _answer_electric(self, now_ns: int) -> None:
+        faults = self.stage.faults
+        if faults.silent:
+            return
+        if not faults.frozen:
+            self._measures = (self.stage.ls_mv, self.stage.ls_ma, self.stage.hs_mv)
+        ls_mv, ls_ma, hs_mv = self._measures
+        self._record(now_ns, "answer", {"ls_mv": ls_mv, "ls_ma": ls_ma, "hs_mv": hs_mv})
+        self._answer(0xC, struct.pack("<HhH", ls_mv, ls_ma, hs_mv), now_ns)
 
     def _handle_limits(self, register: int, data: bytes, now_ns: int) -> None:
         high, low = struct.unpack(">HH" if register in _UNSIGNED else ">hh", data)

@@ -1,7 +1,8 @@
 """Simulated EPC units behind a simulated SLCAN adapter, in a process or a thread of their own.
 
 ``python -m bem_drivers.epc.simulator_process --help`` tells the options. SIGTERM and SIGINT end
-it; SIGUSR1 pulls the adapter out of its port and SIGUSR2 puts it back in.
+it; SIGUSR1 pulls the adapter out of its port and SIGUSR2 puts it back in. With ``--orders`` each
+line on its standard input is a fault of all units, such as ``voltage 4.5`` or ``voltage off``.
 """
 
 import argparse
@@ -25,6 +26,7 @@ from bem_drivers.model import BatteryModelSettings, Chemistry
 
 NS_PER_MS = 1_000_000
 SENSORS = ("body", "anode", "ambient")
+_READ_SIZE = 4096
 
 
 class Ledger:
@@ -33,7 +35,7 @@ class Ledger:
     ``t_ns`` is the monotonic clock, which all processes of a machine share; ``device`` the id of
     the unit. Kinds: ``answer`` (ls_mv, ls_ma, hs_mv), ``command`` (frame, accepted), ``limits``
     (register, min, max, accepted), ``mode`` (mode, reason), ``output`` (on, reason), ``internal``
-    (code). A line is written whole before the frame it tells of leaves.
+    (code), ``fault`` (order). A line is written whole before the frame it tells of leaves.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,13 +61,20 @@ class EpcSimulator:
     """Units on one adapter. :meth:`run` blocks; the other methods may be called from anywhere."""
 
     def __init__(
-        self, units: Sequence[EpcUnitSettings], link: Path, ledger: Ledger | None = None
+        self,
+        units: Sequence[EpcUnitSettings],
+        link: Path,
+        ledger: Ledger | None = None,
+        orders: int | None = None,
     ) -> None:
+        """``orders``: file descriptor to read faults from, a line each."""
         now_ns = time.monotonic_ns()
         self.units = [
             EpcUnit(one, now_ns, None if ledger is None else ledger.of(one.device_id))
             for one in units
         ]
+        self._orders = orders
+        self._ordered = b""
         self._link = link
         self._port: SlcanPort | None = SlcanPort(link)
         self._wake_read, self._wake_write = os.pipe()
@@ -106,9 +115,13 @@ class EpcSimulator:
         waiting: list[SlcanPort | int] = [self._wake_read]
         if self._port is not None:
             waiting.append(self._port)
+        if self._orders is not None:
+            waiting.append(self._orders)
         ready, _, _ = select.select(waiting, [], [], timeout)
         if self._wake_read in ready and not self._obey(os.read(self._wake_read, 1)):
             return False
+        if self._orders is not None and self._orders in ready:
+            self._break_down(os.read(self._orders, _READ_SIZE))
         now_ns = time.monotonic_ns()
         if self._port is not None and self._port in ready:
             for frame in self._port.read():
@@ -118,6 +131,19 @@ class EpcSimulator:
         if sent and self._port is not None:
             self._port.write(sent)
         return True
+
+    def _break_down(self, said: bytes) -> None:
+        """Take what standard input gave; nothing means that it was closed."""
+        if not said:
+            self._orders = None
+        *lines, self._ordered = (self._ordered + said).split(b"\n")
+        for line in lines:
+            now_ns = time.monotonic_ns()
+            for unit in self.units:
+                try:
+                    unit.break_down(line.decode(), now_ns)
+                except ValueError as error:
+                    sys.stderr.write(f"{error}\n")
 
     def _obey(self, order: bytes) -> bool:
         if order == b"u" and self._port is not None:
@@ -155,6 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--noise", type=float, default=0.0, help="noise in converter counts")
     parser.add_argument("--seed", type=int, default=0, help="makes the noise repeatable")
+    parser.add_argument(
+        "--orders", action="store_true", help="read faults from standard input, such as voltage 4.5"
+    )
     parser.add_argument("--ledger", type=Path, help="file to append what truly happens to")
     return parser
 
@@ -194,7 +223,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValidationError, ValueError) as error:
         parser.error(str(error))
     ledger = None if arguments.ledger is None else Ledger(arguments.ledger)
-    simulator = EpcSimulator(units, arguments.link, ledger)
+    orders = sys.stdin.fileno() if arguments.orders else None
+    simulator = EpcSimulator(units, arguments.link, ledger, orders)
     actions = {
         signal.SIGTERM: simulator.stop,
         signal.SIGINT: simulator.stop,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from bem_drivers.base import OFF, Command, Mode
+from bem_drivers.epc.simulator_faults import NO_FAULTS
 from bem_drivers.model import BatteryModel, BatteryModelSettings
 from bem_drivers.model.regulator import regulated_current
 
@@ -59,6 +60,7 @@ class PowerStage:
         self.battery = BatteryModel(settings.battery)
         self.supply_voltage = settings.supply_voltage
         self.cell_connected = True
+        self.faults = NO_FAULTS
         self._settings = settings
         # Repeatable noise on a simulated converter; nothing secret depends on it.
         self._random = random.Random(settings.seed)  # noqa: S311 - noise, not a secret
@@ -67,6 +69,8 @@ class PowerStage:
     def ls_mv(self) -> int:
         """Voltage at the battery's terminals as the firmware reads it (mV); 1.47 mV a count."""
         volts = self.battery.voltage if self.cell_connected else 0.0
+        if self.faults.voltage is not None:
+            volts = self.faults.voltage
         return self._converted(volts * 1000, LS_VOLTAGE_SPAN_MV, 0)
 
     @property
@@ -78,11 +82,13 @@ class PowerStage:
     @property
     def hs_mv(self) -> int:
         """Voltage of the supply as the firmware reads it (mV); 3.66 mV a count."""
-        return self._converted(self.supply_voltage * 1000, HS_VOLTAGE_SPAN_MV, 0)
+        volts = self.supply_voltage if self.faults.supply is None else self.faults.supply
+        return self._converted(volts * 1000, HS_VOLTAGE_SPAN_MV, 0)
 
     def temperatures(self) -> tuple[int, int, int]:
         """Get body, anode, ambient (0.1 degC); 0 for a sensor that is not fitted."""
-        body = int(self.battery.temperature * 10)
+        degrees = self.battery.temperature if self.faults.body is None else self.faults.body
+        body = int(degrees * 10)
         ambient = int(self._settings.battery.ambient_degc * 10)
         fitted = self._settings
         return (
@@ -95,6 +101,9 @@ class PowerStage:
         """Let the stage obey ``command`` for ``model_s`` of the battery's time (s)."""
         if command is OFF or not self.cell_connected:
             self.battery.step(0.0, model_s)
+            return
+        if self.faults.current is not None:
+            self.battery.step(self.faults.current, model_s)
             return
         lowest = bounds.current_min / MILLIAMPERE_PER_AMPERE
         highest = bounds.current_max / MILLIAMPERE_PER_AMPERE

@@ -2,10 +2,12 @@
 
 import contextlib
 import json
+import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -59,8 +61,24 @@ if sys.argv[2] == "spiking":
         print("told to switch off at", time.monotonic_ns(), file=sys.stderr, flush=True)
         safe(self)
     Device.read, Device.make_safe = spiking, timed
+if sys.argv[2] == "hungry":
+    from bem_drivers.epc.driver import EpcDriver as Device
+    read, kept = Device.read, []
+    def hungry(self):
+        while (pathlib.Path(sys.argv[1]).parent / "eat").exists():
+            kept.append(bytearray(1 << 20))
+        return read(self)
+    Device.read = hungry
+if sys.argv[2] == "set back":
+    from datetime import timedelta
+    from bem.station.clock import SystemStationClock as Clock
+    now = Clock.utc_now
+    def set_back(self):
+        back = (pathlib.Path(sys.argv[1]).parent / "hour-back").exists()
+        return now(self) - timedelta(hours=back)
+    Clock.utc_now = set_back
 set_up_logging(settings.logging)
-sys.exit({"safe": make_safe}.get(sys.argv[2], run)(settings, "one"))
+sys.exit({"safe": make_safe}.get(sys.argv[2], run)(settings, sys.argv[3]))
 """
 
 
@@ -83,12 +101,16 @@ class StationProcess:
         self.socket = self.settings.station_socket("one")
         self.experiment = uuid.uuid4()
         self.process: subprocess.Popen[bytes] | None = None
+        self.environment: dict[str, str] = {}
+        """What its process has beside this one's."""
         self._client = StationClient(self.socket)
 
-    def spawn(self, what: str = "run") -> subprocess.Popen[bytes]:
+    def spawn(self, what: str = "run", station_id: str = "one") -> subprocess.Popen[bytes]:
         with self.errors.open("ab") as errors:
             return subprocess.Popen(
-                [sys.executable, "-c", _MAIN, str(self.file), what], stderr=errors
+                [sys.executable, "-c", _MAIN, str(self.file), what, station_id],
+                stderr=errors,
+                env=os.environ | self.environment,
             )
 
     def boot(self, what: str = "run") -> None:
@@ -104,6 +126,13 @@ class StationProcess:
         self._client.close()
         self.process.send_signal(number)
         return self.process.wait(20)
+
+    def kill(self) -> None:
+        """End it at once, if it has not ended."""
+        self._client.close()
+        if self.process is not None and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(10)
 
     def ask(self, request: str, **more: Any) -> LocalReply:  # noqa: ANN401 - of a request
         return self._client.ask(LocalRequest.model_validate({"request": request, **more}))
@@ -134,12 +163,29 @@ class StationProcess:
             **more,
         )
 
-    def rows(self, sql: str) -> list[Any]:
+    def rows(self, sql: str, *values: str) -> list[Any]:
         database = sqlite3.connect(self.settings.journal_file("one"))
         try:
-            return database.execute(sql).fetchall()
+            return database.execute(sql, values).fetchall()
         finally:
             database.close()
+
+    def samples(self) -> list[tuple[int, int]]:
+        """Number and elapsed µs of those samples of the present run that are on the disk."""
+        return self.rows(
+            "SELECT seq, elapsed_us FROM sample WHERE experiment = ? ORDER BY seq",
+            str(self.experiment),
+        )
+
+    def events(self, kind: str) -> list[tuple[int, str, dict[str, Any]]]:
+        """Elapsed µs, severity and contents of the events of a kind of the present run."""
+        rows = self.rows(
+            "SELECT elapsed_us, severity, data FROM event WHERE experiment = ? AND kind = ?"
+            " ORDER BY seq",
+            str(self.experiment),
+            kind,
+        )
+        return [(elapsed_us, severity, json.loads(data)) for elapsed_us, severity, data in rows]
 
 
 @pytest.fixture
@@ -157,10 +203,7 @@ def make_station(
 
     yield make
     for station in made:
-        station._client.close()
-        if station.process is not None and station.process.poll() is None:
-            station.process.kill()
-            station.process.wait(10)
+        station.kill()
 
 
 @pytest.fixture
@@ -195,9 +238,31 @@ class EpcOnTheBench:
                 str(self.link),
                 "--ledger",
                 str(self._ledger),
+                "--orders",
             ],
+            stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
         )
+
+    def break_down(self, order: str) -> int:
+        """Make or mend a fault; gets the instant (ns) at which the simulator did."""
+        known = len(self.facts("fault"))
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{order}\n".encode())
+        self.process.stdin.flush()
+        deadline = time.monotonic() + 10
+        while len(self.facts("fault")) == known:
+            assert time.monotonic() < deadline, f"the simulator did not obey {order!r}"
+            time.sleep(0.005)
+        return int(self.facts("fault")[-1]["t_ns"])
+
+    def close(self) -> None:
+        """End it, also when it was stopped or has died."""
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        self.process.wait(10)
+        assert self.process.stdin is not None
+        self.process.stdin.close()
 
     def facts(self, kind: str) -> list[dict[str, Any]]:
         lines = self._ledger.read_text().splitlines() if self._ledger.exists() else []
@@ -222,9 +287,7 @@ def epc(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[EpcOnTheBen
         wait_until(bench.link.exists, "the simulator", timeout_s=30)
         yield bench
     finally:
-        bench.process.send_signal(signal.SIGCONT)
-        bench.process.terminate()
-        bench.process.wait(10)
+        bench.close()
 
 
 @pytest.fixture
