@@ -1,6 +1,7 @@
 """Faults of a simulated EPC that can be switched on and off while it runs."""
 
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 _SWITCH = {"on": True, "off": False}
 
@@ -32,11 +33,14 @@ class UnitFaults:
         known = {field.name: field.default for field in fields(self)}
         if name not in known:
             raise ValueError(f"no fault {name!r}; there are: {', '.join(known)}")
+        wanted: Any
         if known[name] is False:
             if value not in _SWITCH:
                 raise ValueError(f"fault {name!r} is 'on' or 'off', not {value!r}")
-            return replace(self, **{name: _SWITCH[value]})
-        return replace(self, **{name: None if value == "off" else float(value)})
+            wanted = _SWITCH[value]
+        else:
+            wanted = None if value == "off" else float(value)
+        return replace(self, **{name: wanted})
 
 
 NO_FAULTS = UnitFaults()
