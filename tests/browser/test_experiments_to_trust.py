@@ -25,6 +25,8 @@ from bem.lab.models import (
 from bem.lab.operations.experiments import queue_experiment
 
 OpenPage = Callable[..., Page]
+CALCULATED_MS = 30_000
+"""Dry runs of a busy machine come one after the other."""
 TEXT = "Parameter rate = C/2\nCharge at {rate} until 4.2 V\nRest for 10 minutes\n"
 
 
@@ -172,18 +174,18 @@ def test_what_will_happen_is_shown_before_queueing(page: Page, laboratory: Labor
     page.get_by_role("radio", name=re.compile("^Bench A")).check()
     page.get_by_label("Top up").check()
     foretold = page.locator("[data-foretold]")
-    expect(foretold).to_contain_text("It would finish after")
+    expect(foretold).to_contain_text("It would finish after", timeout=CALCULATED_MS)
     expect(foretold).to_contain_text("voltage at or above 4.2 V")
     expect(foretold.locator("canvas")).to_be_visible()
     expect(page.locator(".outline")).to_contain_text("Charge at 1.25 A until 4.2 V")
     page.get_by_label("rate", exact=True).fill("1C")
     page.get_by_label("Limits of this experiment").fill("temperature above 24 degC")
     page.get_by_label("Limits of this experiment").blur()
-    expect(foretold).to_contain_text("It would run into a limit")
+    expect(foretold).to_contain_text("It would run into a limit", timeout=CALCULATED_MS)
     expect(page.locator(".outline")).to_contain_text("Charge at 2.5 A until 4.2 V")
     page.get_by_label("Limits of this experiment").fill("temperature above 60 degC")
     page.get_by_label("Limits of this experiment").blur()
-    expect(foretold).to_contain_text("It would finish after")
+    expect(foretold).to_contain_text("It would finish after", timeout=CALCULATED_MS)
     page.get_by_role("button", name="Queue experiment").click()
     page.wait_for_url(re.compile(r"/experiments/\d+/$"))
     expect(page.locator("[data-expected-plot] canvas")).to_be_visible()
