@@ -223,7 +223,7 @@ def test_stopping_asks_first(page: Page, bench: Bench) -> None:
     page.get_by_role("button", name="Keep running").click()
     assert not Command.objects.exists()
     page.get_by_role("button", name="Stop", exact=True).click()
-    page.get_by_label("Reason").fill("smells odd")
+    page.locator("dialog[open]").get_by_label("Reason").fill("smells odd")
     page.get_by_role("button", name="Stop experiment").click()
     expect(page.get_by_text("waiting for the station's answer")).to_be_visible()
     expect(page.get_by_role("button", name="Stop", exact=True)).to_be_disabled()
