@@ -80,6 +80,8 @@ def _two_steps(charging: Program, first_s: float, **limits: float) -> Program:
 
 
 def _run(station: StationProcess, bench: EpcOnTheBench, program: Program) -> None:
+    # The device may take a reading or two to say that it is well again.
+    _within(10, lambda: not station.ask("describe").body["reason"], "good readings")
     reply = station.start(program)
     assert reply.ok, reply.reason
     _within(20, lambda: len(station.samples()) > FEW, "samples on the disk")
