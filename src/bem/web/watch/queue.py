@@ -1,5 +1,6 @@
 """The queue of a station: its order, what is held in it, and why the first one waits."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -69,7 +70,7 @@ def read_queue(station: Station) -> Queue:
     )
 
 
-class QueueAction(WritePage):
+class QueueAction(ABC, WritePage):
     """Something done to a waiting experiment; htmx gets the queue as it is then."""
 
     http_method_names = ["post", "options"]
@@ -84,9 +85,9 @@ class QueueAction(WritePage):
         context = {"station": station, "queue": read_queue(station), "said": said}
         return render(request, "watch/parts/queue.html", context)
 
+    @abstractmethod
     def act(self, request: HttpRequest, experiment: Experiment) -> str:
         """Do it and say what was done, for whoever cannot see the list change."""
-        raise NotImplementedError
 
 
 class QueueMove(QueueAction):
