@@ -9,6 +9,7 @@ from django.contrib.auth.models import Group
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
+from tests.support.browsing import note_complaints
 
 from bem.lab.models import Account
 
@@ -18,9 +19,6 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-_CUT_OFF = ("htmx:sendAbort,", "htmx:afterRequest,")
-"""What htmx says of a request that was under way when its page was left; of one that failed it says
-`htmx:sendError` or `htmx:responseError` as well."""
 TIMEOUT_MS = 15_000
 
 
@@ -67,11 +65,7 @@ def open_page(browser: Browser, live_server: LiveServer) -> Iterator[OpenPage]:
         if role is not None:
             context.add_cookies([_session(role, live_server.url)])
         page = context.new_page()
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on(
-            "console",
-            lambda message: troubles.append(message.text) if message.type == "error" else None,
-        )
+        note_complaints(page, troubles)
         page.on(
             "request",
             lambda request: (
@@ -85,7 +79,7 @@ def open_page(browser: Browser, live_server: LiveServer) -> Iterator[OpenPage]:
     yield opened
     for context in contexts:
         context.close()
-    assert [one for one in troubles if not one.startswith(_CUT_OFF)] == []
+    assert troubles == []
 
 
 def _session(role: str, url: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 import yaml
 from playwright.sync_api import Browser, Page, expect
+from tests.support.browsing import note_complaints
 
 PASSWORD = "a password for a test"
 STATION = """
@@ -86,8 +87,7 @@ def page(site: str, browser: Browser, wait_until: Callable[..., None]) -> Iterat
     context = browser.new_context(base_url=site, viewport={"width": 1440, "height": 900})
     opened = context.new_page()
     complaints: list[str] = []
-    opened.on("pageerror", lambda error: complaints.append(str(error)))
-    opened.on("console", lambda said: complaints.append(said.text) if said.type == "error" else ...)
+    note_complaints(opened, complaints)
     opened.goto("/sign-in/?next=/batteries/")
     opened.get_by_label("User name").fill("operator")
     opened.get_by_label("Password").fill(PASSWORD)
