@@ -102,7 +102,7 @@ def _answers(site: str) -> bool:
     try:
         with urllib.request.urlopen(f"{site}/sign-in/", timeout=5) as answer:  # noqa: S310 - http
             return bool(answer.status == 200)
-    except urllib.error.URLError:
+    except OSError:
         return False
 
 
