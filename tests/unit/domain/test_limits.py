@@ -109,7 +109,7 @@ def limit(
 def at(seconds: float, **changes: float) -> Progress:
     """Progress of a run whose step began with it."""
     values = {"charge": 0.0, "step_started_us": 0, "step_charge": 0.0, "step_us": seconds * S}
-    return Progress(elapsed_us=round(seconds * S), **{**values, **changes})  # type: ignore[arg-type]
+    return Progress(elapsed_us=round(seconds * S), **{**values, **changes})
 
 
 def judge_all(

@@ -36,7 +36,7 @@ Queue = Callable[..., Experiment]
 def queue(operator: User, battery: Battery, station: Station, profile: Profile) -> Queue:
     def add(name: str, **more: object) -> Experiment:
         given: Mapping[str, object] = {"battery": battery, "station": station, "profile": profile}
-        return queue_experiment(operator, name=name, **{**given, **more})  # type: ignore[arg-type]
+        return queue_experiment(operator, name=name, **{**given, **more})
 
     return add
 
@@ -165,7 +165,7 @@ def test_a_waiting_experiment_is_edited_and_compiled_anew(operator: User, queue:
     assert len(changed.program["operations"]) == 1
     for given in ({"on_interruption": "explode"}, {"capacity_source": "guessed"}, {"name": " "}):
         with pytest.raises(OperationRefused, match=next(iter(given))):
-            edit_experiment(operator, changed, **given)  # type: ignore[arg-type]
+            edit_experiment(operator, changed, **given)
     Experiment.objects.update(status="running")
     with pytest.raises(OperationRefused, match="only a queued experiment can be edited"):
         edit_experiment(operator, changed, name="c")

@@ -47,7 +47,7 @@ def test_a_latched_fault_is_an_alarm_until_it_is_latched_no_more(bench: "Bench")
     alarm = Alarm.objects.get()
     assert (alarm.cause, alarm.severity, alarm.count) == ("fault", "error", 1)
     assert alarm.message == "“one” has latched a fault: 51 degC is above 45 degC"
-    assert (alarm.station.slug, alarm.node_id) == ("one", "node-a")  # type: ignore[union-attr]
+    assert (alarm.station.slug, alarm.node_id) == ("one", "node-a")
     bench.report()
     bench.pass_time(1)
     alarm.refresh_from_db()
@@ -224,7 +224,7 @@ def test_acknowledging_a_latched_fault_tells_the_station(bench: "Bench", supervi
 def test_acknowledging_a_station_acknowledges_its_alarm(bench: "Bench", supervisor: User) -> None:
     bench.report(bench.station(state="fault", reason="hot"))
     bench.pass_time(1)
-    acknowledge_fault(supervisor, Alarm.objects.get().station, "fan replaced")  # type: ignore[arg-type]
+    acknowledge_fault(supervisor, Alarm.objects.get().station, "fan replaced")
     assert Alarm.objects.get().acknowledged_by == supervisor
     assert Command.objects.count() == 1
 
@@ -264,5 +264,5 @@ def test_a_review_asks_the_database_little_however_much_there_is(
     assert Alarm.objects.count() == 20
     bench.seconds += 2
     bench.manager._alarms.review(bench.now, bench.seconds)
-    with django_assert_max_num_queries(5):  # type: ignore[attr-defined]
+    with django_assert_max_num_queries(5):
         bench.manager._alarms.review(bench.now + timedelta(seconds=1), bench.seconds + 1)
