@@ -167,7 +167,8 @@ class Reading:
 class Protection:
     """Bounds the device itself shall hold, and how long it tolerates silence.
 
-    V, A, W, degC, s; discharge is negative. ``None``: the device keeps its own bound.
+    V, A, W, degC, s; discharge is negative. ``None``: the device keeps its own bound; as
+    ``silence_s`` of what a device holds, it has no watchdog of its own.
     """
 
     voltage_min: float
@@ -178,7 +179,7 @@ class Protection:
     power_max: float | None = None
     temperature_min: float | None = None
     temperature_max: float | None = None
-    silence_s: float = 1.0
+    silence_s: float | None = 1.0
 
 
 class Device(ABC):
@@ -241,7 +242,7 @@ class PowerDevice(Device):
 
     @abstractmethod
     def keep_alive(self) -> None:
-        """Tell the device's watchdog that the control loop lives. Called once each loop."""
+        """Tell the device's watchdog, if it has one, that the control loop lives; once each loop."""
 
     @abstractmethod
     def apply(self, command: Command) -> None:

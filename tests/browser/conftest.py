@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
@@ -20,6 +21,17 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
 _NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 _ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 TIMEOUT_MS = 15_000
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Have the database in a file, as in life.
+
+    In memory all threads of the server share one cache, whose locks nobody waits for: a stream
+    that still reads would fail the test that follows.
+    """
+    name = tmp_path_factory.mktemp("database") / "browser.sqlite3"
+    settings.DATABASES["default"]["TEST"]["NAME"] = str(name)
 
 
 @pytest.fixture(scope="session")

@@ -198,8 +198,8 @@ def test_the_editor_completes_what_is_typed(page: Page, laboratory: Laboratory) 
     page.goto("/profiles/add/")
     page.locator(".cm-content").click()
     page.keyboard.type("Dis")
-    expect(page.locator(".cm-tooltip-autocomplete li").first).to_contain_text("Discharge")
-    page.keyboard.press("Enter")
+    # By the mouse: keys that come at once with the list are still taken for typing.
+    page.locator(".cm-tooltip-autocomplete li").first.click()
     expect(page.locator(".cm-line").first).to_contain_text("Discharge at")
 
 

@@ -332,7 +332,9 @@ class EpcDriver(PowerDevice):
 
     # Limits and watchdog ---------------------------------------------------------------------
 
-    def _period(self, silence_s: float) -> int:
+    def _period(self, silence_s: float | None) -> int:
+        if silence_s is None:
+            raise ConfigurationRefused(f"{self._name}: silence_s must be given, at least 0.05 s")
         period = math.floor(round(silence_s / frames.HEARTBEAT_UNIT_S, frames.NO_FREE_DIGITS))
         if period < frames.LEAST_PERIOD:
             raise ConfigurationRefused(

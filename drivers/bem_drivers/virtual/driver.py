@@ -130,7 +130,8 @@ class VirtualDevice(PowerDevice):
                 "switch it off first"
             )
         self._bounds = _within(self.ratings, protection)
-        self._silence_ns = round(protection.silence_s * 1e9)
+        silence_s = protection.silence_s
+        self._silence_ns = None if silence_s is None else round(silence_s * 1e9)
         self._alive_ns = self._clock.monotonic_ns()
         return self._bounds
 

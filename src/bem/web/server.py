@@ -52,6 +52,8 @@ class Worker(ThreadWorker):
         from bem.web.gate import GATE
 
         GATE.watch()
+        # Until its first beat gunicorn takes the worker for a live one, however long it hangs.
+        self.notify()
         _READY.tell()
         super().run()
 

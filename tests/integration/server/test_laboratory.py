@@ -95,25 +95,28 @@ def test_the_database_is_killed_and_every_row_arrives_once(
 def test_a_killed_node_is_told_by_its_last_will(
     running: "ServerLaboratory", wait_until: WaitUntil
 ) -> None:
-    wills: list[NodeGone] = []
+    heard: list[bytes] = []
     link = BrokerLink(
         running.settings.broker,
         client_id="test",
         subscriptions=[node_filter(Topic.STATUS)],
-        on_message=lambda _, payload: (
-            b"node_gone" in payload and wills.append(decode(payload, NodeGone))
-        ),
+        on_message=lambda _, payload: heard.append(payload),
     )
+
+    def wills() -> list[NodeGone]:
+        return [decode(payload, NodeGone) for payload in heard if b"node_gone" in payload]
+
     link.start()
     try:
-        wait_until(lambda: link.connected, "the test's own link")
+        # Connected is not subscribed yet.
+        wait_until(lambda: heard, "a status of the node")
         running.kill("node")
         # Its sockets close with the process, so the broker need not wait for silence.
-        wait_until(lambda: wills, "the last will", timeout_s=5)
+        wait_until(wills, "the last will", timeout_s=5)
         wait_until(lambda: running.station_states() == {}, "the node to be offline", timeout_s=5)
     finally:
         link.stop()
-    assert len(wills) == 1
+    assert len(wills()) == 1
 
 
 def test_an_orderly_end_of_the_node_is_told(

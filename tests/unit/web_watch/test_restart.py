@@ -18,6 +18,11 @@ from typing import Any
 
 import pytest
 import yaml
+from gunicorn.config import Config
+from gunicorn.workers.gthread import ThreadWorker
+from gunicorn.workers.workertmp import WorkerTmp
+
+from bem.web.server import Worker
 
 pytestmark = pytest.mark.timeout(240)
 WaitUntil = Callable[..., None]
@@ -269,6 +274,24 @@ def test_https_is_tls_1_2_or_newer_with_its_headers_and_plain_http_is_told(
     log = systemd.log.read_text()
     assert "Traceback" not in log
     assert "SSL" not in log
+
+
+def test_a_worker_has_beaten_before_it_is_called_ready(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until the first beat gunicorn has the time of day there, which no hanging makes old."""
+    beats: list[float] = []
+    worker = object.__new__(Worker)
+    worker.tmp = WorkerTmp(Config())
+    monkeypatch.setattr("bem.web.gate.GATE.watch", lambda: None)
+    monkeypatch.setattr(
+        "bem.web.server._READY.tell", lambda: beats.append(worker.tmp.last_update())
+    )
+    monkeypatch.setattr(ThreadWorker, "run", lambda _: None)
+    try:
+        worker.run()
+    finally:
+        worker.tmp.close()
+    assert beats
+    assert beats[0] <= time.monotonic()
 
 
 @pytest.mark.parametrize("systemd", ["off"], indirect=True)
