@@ -1,6 +1,5 @@
 """Takes a reading into the counters of a run."""
 
-
 from bem.domain.engine.observing import ends_of, is_settled
 from bem.domain.engine.slope import Slope
 from bem.domain.engine.state import EngineState, Reading
