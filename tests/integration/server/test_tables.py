@@ -26,7 +26,6 @@ _OF_SQLITE = (
 _WITHOUT_THE_DATABASE = (
     # Processes with settings of their own, which take their time.
     "tests/unit/web_watch/test_restart.py",
-    "tests/unit/web_watch/test_secret_key.py",
     "tests/unit/web_watch/test_server.py",
 )
 
