@@ -361,5 +361,7 @@ def test_whatever_comes_only_device_errors_come_out(frames: list[bytes], passed_
         reading = bench.driver.read()
     except DeviceError:
         return
-    # Random bytes make no message of six right fragments, so the values stay those that came.
-    assert reading.values == good
+    if reading.values != good:
+        shapes = [(frame[:1].hex(), len(frame)) for frame in frames]
+        whole = [*((f"6{index}", 8) for index in range(5)), ("65", 4)]
+        assert any(shapes[at : at + 6] == whole for at in range(len(frames)))
