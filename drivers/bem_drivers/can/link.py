@@ -108,10 +108,14 @@ class CanLink:
     def _connect(self) -> can.BusABC:
         settings = self._settings
         if settings.interface == "slcan":
-            from bem_drivers.can.slcan import BufferedSlcanBus
+            from bem_drivers.can.slcan import BufferedSlcanBus, lock_port
 
             return BufferedSlcanBus(
-                settings.channel, settings.bitrate, settings.settle_s, can_filters=self._filters
+                lock_port(settings.channel),
+                settings.channel,
+                settings.bitrate,
+                settings.settle_s,
+                can_filters=self._filters,
             )
         return can.Bus(
             interface=settings.interface,

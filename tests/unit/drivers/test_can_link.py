@@ -131,6 +131,19 @@ class TestSlcan:
             slcan.receive(5.0)
         assert time.monotonic() - start < 1.0
 
+    def test_a_second_owner_is_refused_and_disturbs_nobody(
+        self, slcan: CanLink, port: SlcanPort, tmp_path: Path
+    ) -> None:
+        settings = CanSettings(interface="slcan", channel=str(tmp_path / "can"))
+        second = CanLink(settings, [(0x140, 0x7F0)])
+        with pytest.raises(DeviceNotFound, match="in use by another"):
+            second.open()
+        port.write([Frame(0x13C, b"\x01")])
+        assert slcan.receive(1.0) == Frame(0x13C, b"\x01")
+        slcan.close()
+        second.open()
+        second.close()
+
     def test_waiting_costs_nothing(self, slcan: CanLink) -> None:
         before = time.process_time()
         assert slcan.receive(0.5) is None
