@@ -13,10 +13,10 @@ def _make(settings: BmsSettings, clock: Clock) -> Device:
     return BmsDriver(settings, clock, CanLink(settings.bus, [(settings.can_id, 0x7FF)]))
 
 
-def _place(settings: BmsSettings) -> str | None:
+def _places(settings: BmsSettings) -> tuple[str, ...]:
     """An SLCAN port has one owner; on any other bus whoever wants to may listen."""
     slcan = settings.bus.interface == "slcan"
-    return f"slcan:{settings.bus.channel}" if slcan else None
+    return (f"slcan:{settings.bus.channel}",) if slcan else ()
 
 
 DRIVER = DriverSpec(
@@ -24,7 +24,7 @@ DRIVER = DriverSpec(
     title="BMS: cell voltages, temperatures, pressures (CAN)",
     settings=BmsSettings,
     make=_make,
-    place=_place,
+    places=_places,
 )
 
 __all__ = ["DRIVER", "BmsSettings"]

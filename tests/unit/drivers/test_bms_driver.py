@@ -355,8 +355,8 @@ class TestSettings:
 
     def test_only_an_slcan_port_has_one_owner(self) -> None:
         slcan = {"interface": "slcan", "channel": "/dev/ttyACM0"}
-        assert DRIVER.place(DRIVER.settings.model_validate({"bus": slcan})) == "slcan:/dev/ttyACM0"
-        assert DRIVER.place(DRIVER.settings.model_validate({"bus": BUS})) is None
+        assert DRIVER.places(DRIVER.settings.model_validate({"bus": slcan})) == ("slcan:/dev/ttyACM0",)
+        assert DRIVER.places(DRIVER.settings.model_validate({"bus": BUS})) == ()
 
     @pytest.mark.parametrize("page", ["docs/devices/bms.md", "drivers/bem_drivers/bms/README.md"])
     def test_the_examples_of_the_handbook_are_taken(self, page: str) -> None:
