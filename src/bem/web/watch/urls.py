@@ -16,20 +16,18 @@ urlpatterns = [
         battery.StationBatteryRemove.as_view(),
         name="station-battery-remove",
     ),
-    path("stations/<int:pk>/acknowledge/", actions.acknowledge, name="station-acknowledge"),
-    path("stations/<int:pk>/lock/", actions.lock, name="station-lock"),
-    path("stations/<int:pk>/unlock/", actions.unlock, name="station-unlock"),
-    path("stations/<int:pk>/stop/", actions.stop_station, name="station-stop"),
     path("experiments/<int:pk>/", experiment.experiment, name="experiment"),
     path("experiments/<int:pk>/expected.json", experiment.expected, name="experiment-expected"),
     path("experiments/<int:pk>/samples.csv", experiment.samples, name="experiment-csv"),
-    path("experiments/<int:pk>/stop/", actions.stop, name="experiment-stop"),
-    path("experiments/<int:pk>/pause/", actions.pause, name="experiment-pause"),
-    path("experiments/<int:pk>/hold/", actions.hold, name="experiment-hold"),
-    path("experiments/<int:pk>/resume/", actions.resume, name="experiment-resume"),
-    path("experiments/<int:pk>/skip/", actions.skip, name="experiment-skip"),
-    path("experiments/<int:pk>/ends/", actions.change_ends, name="experiment-ends"),
     path("experiments/<int:pk>/move/", queue.QueueMove.as_view(), name="queue-move"),
     path("experiments/<int:pk>/queue-hold/", queue.QueueHold.as_view(), name="queue-hold"),
     path("experiments/<int:pk>/release/", queue.QueueRelease.as_view(), name="queue-release"),
+    *(
+        path(f"experiments/<int:pk>/{name}/", actions.tell_run(order), name=f"experiment-{name}")
+        for name, order in actions.RUN.items()
+    ),
+    *(
+        path(f"stations/<int:pk>/{name}/", actions.tell_station(order), name=f"station-{name}")
+        for name, order in actions.STATION.items()
+    ),
 ]
