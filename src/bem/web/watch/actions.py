@@ -88,27 +88,17 @@ STATION = {
 }
 
 
-def tell_run(order: Order) -> Callable[..., HttpResponse]:
-    """Make the view that gives an order to a run; it leads back to where the person was."""
+def view_of(order: Order, kind: type[Experiment | Station]) -> Callable[..., HttpResponse]:
+    """Make the view that gives an order; it leads back to where the person was."""
 
     @require_POST
     def view(request: HttpRequest, pk: int) -> HttpResponse:
-        experiment = get_object_or_404(Experiment, pk=pk)
-        order.give(request, experiment)
+        about = get_object_or_404(kind, pk=pk)
+        order.give(request, about)
+        if isinstance(about, Station):
+            return redirect("watch:station", pk=about.pk)
         if request.POST.get("back") == "station":
-            return redirect("watch:station", pk=experiment.station_id)
-        return redirect("watch:experiment", pk=experiment.pk)
-
-    return view
-
-
-def tell_station(order: Order) -> Callable[..., HttpResponse]:
-    """Make the view that gives an order to a station, and leads to its page."""
-
-    @require_POST
-    def view(request: HttpRequest, pk: int) -> HttpResponse:
-        station = get_object_or_404(Station, pk=pk)
-        order.give(request, station)
-        return redirect("watch:station", pk=station.pk)
+            return redirect("watch:station", pk=about.station_id)
+        return redirect("watch:experiment", pk=about.pk)
 
     return view

@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from bem.lab.models import Experiment, Station
 from bem.web.watch import actions, battery, experiment, monitor, queue, station, stop_all, stream
 
 app_name = "watch"
@@ -23,11 +24,11 @@ urlpatterns = [
     path("experiments/<int:pk>/queue-hold/", queue.QueueHold.as_view(), name="queue-hold"),
     path("experiments/<int:pk>/release/", queue.QueueRelease.as_view(), name="queue-release"),
     *(
-        path(f"experiments/<int:pk>/{name}/", actions.tell_run(order), name=f"experiment-{name}")
-        for name, order in actions.RUN.items()
-    ),
-    *(
-        path(f"stations/<int:pk>/{name}/", actions.tell_station(order), name=f"station-{name}")
-        for name, order in actions.STATION.items()
+        path(f"{kind}s/<int:pk>/{name}/", actions.view_of(order, model), name=f"{kind}-{name}")
+        for kind, model, orders in (
+            ("experiment", Experiment, actions.RUN),
+            ("station", Station, actions.STATION),
+        )
+        for name, order in orders.items()
     ),
 ]
