@@ -93,7 +93,7 @@ def view_of(order: Order, kind: type[Experiment | Station]) -> Callable[..., Htt
 
     @require_POST
     def view(request: HttpRequest, pk: int) -> HttpResponse:
-        about = get_object_or_404(kind, pk=pk)
+        about: Experiment | Station = get_object_or_404(kind.objects.all(), pk=pk)
         order.give(request, about)
         if isinstance(about, Station):
             return redirect("watch:station", pk=about.pk)
