@@ -93,7 +93,11 @@ def view_of(order: Order, kind: type[Experiment | Station]) -> Callable[..., Htt
 
     @require_POST
     def view(request: HttpRequest, pk: int) -> HttpResponse:
-        about: Experiment | Station = get_object_or_404(kind.objects.all(), pk=pk)
+        about: Experiment | Station = (
+            get_object_or_404(Station, pk=pk)
+            if kind is Station
+            else get_object_or_404(Experiment, pk=pk)
+        )
         order.give(request, about)
         if isinstance(about, Station):
             return redirect("watch:station", pk=about.pk)
