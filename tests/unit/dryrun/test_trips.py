@@ -1,7 +1,6 @@
 """The dry run trips where a station would: its rules are a copy of the station's, for speed."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from hypothesis import given
@@ -108,18 +107,20 @@ def test_any_series_of_readings_trips_as_the_station_would(
     station = LimitWatch(_seen(of_run))
     state, step = EngineState(position=0), steps[0]
     for look in looks:
+        began_us, before = state.step_started_us, state.moved_before_step
         if look.anew:
             verdict = dry.keep(verdict)
             step = steps[look.step]
-            state = replace(state, step_started_us=state.at_us, moved_before_step=state.moved)
+            began_us, before = state.at_us, state.moved
         at_us = state.at_us + look.lapse_us
         more = Throughput(charge_in=look.charge_in, charge_out=look.charge_out)
-        state = replace(
-            state,
+        state = EngineState(
             position=step.number - 1,
             at_us=at_us,
-            step_us=at_us - state.step_started_us,
+            step_started_us=began_us,
+            step_us=at_us - began_us,
             moved=state.moved.plus(more),
+            moved_before_step=before,
         )
         values = {
             "voltage": look.voltage,
