@@ -355,7 +355,9 @@ class TestSettings:
 
     def test_only_an_slcan_port_has_one_owner(self) -> None:
         slcan = {"interface": "slcan", "channel": "/dev/ttyACM0"}
-        assert DRIVER.places(DRIVER.settings.model_validate({"bus": slcan})) == ("slcan:/dev/ttyACM0",)
+        assert DRIVER.places(DRIVER.settings.model_validate({"bus": slcan})) == (
+            "slcan:/dev/ttyACM0",
+        )
         assert DRIVER.places(DRIVER.settings.model_validate({"bus": BUS})) == ()
 
     @pytest.mark.parametrize("page", ["docs/devices/bms.md", "drivers/bem_drivers/bms/README.md"])

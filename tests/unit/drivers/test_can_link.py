@@ -84,9 +84,7 @@ def port(tmp_path: Path) -> Iterator[SlcanPort]:
 
 
 @pytest.fixture
-def slcan(
-    port: SlcanPort, tmp_path: Path, wait_until: Callable[..., None]
-) -> Iterator[CanLink]:
+def slcan(port: SlcanPort, tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[CanLink]:
     """Get a link through that adapter that hears device 0x13."""
     link = CanLink(CanSettings(interface="slcan", channel=str(tmp_path / "can")), [(0x130, 0x7F0)])
     link.open()
