@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from bem_drivers.base import Identity, ProtocolViolated, Ratings, WrongDevice
-from bem_drivers.scpi.numbers import number, numbers
+from bem_drivers.scpi.numbers import number
 
 IDENTIFY = "*IDN?"
 ERROR = "SYSTem:ERRor?"
@@ -23,7 +23,7 @@ DUAL_MODEL = "2384"
 BIDIRECTIONAL_MODEL = "PSB"
 
 _MAKE = re.compile(r"(EA|EPS)(?![A-Za-z0-9])")
-_ERROR_CODE = re.compile(r"[+-]?[0-9]+(?=\s*,)")
+_ERROR_CODE = re.compile(r"[+-]?[0-9]{1,9}(?=\s*,)")
 _MEASURED_UNITS = ("V", "A", "W")
 
 
@@ -124,10 +124,9 @@ def parse_measures(text: str) -> Measures:
     parts = text.split(",")
     if len(parts) != len(_MEASURED_UNITS):
         raise ProtocolViolated(f"{MEASURE} gives {text!r}, not voltage, current and power")
-    # A number without its unit is half an answer.
-    for part, unit in zip(parts, _MEASURED_UNITS, strict=True):
-        _require_unit(MEASURE, part, unit)
-    return Measures(*numbers(text, _MEASURED_UNITS))
+    return Measures(
+        *(_value(MEASURE, part, unit) for part, unit in zip(parts, _MEASURED_UNITS, strict=True))
+    )
 
 
 def parse_nominal(question: str, text: str, unit: str) -> float:
@@ -136,8 +135,7 @@ def parse_nominal(question: str, text: str, unit: str) -> float:
     Raises:
         ProtocolViolated: not a positive number with ``unit``.
     """
-    _require_unit(question, text, unit)
-    value = number(text, unit)
+    value = _value(question, text, unit)
     if value <= 0:
         raise ProtocolViolated(f"{question} gives {text!r}, which is no rating")
     return value
@@ -171,6 +169,12 @@ def parse_error(text: str) -> str | None:
     return stripped
 
 
-def _require_unit(question: str, text: str, unit: str) -> None:
+def _value(question: str, text: str, unit: str) -> float:
+    """Get a value; a number without its unit is half an answer."""
+    try:
+        value = number(text, unit)
+    except ProtocolViolated as error:
+        raise ProtocolViolated(f"{question}: {error}") from error
     if not text.rstrip().endswith(unit):
         raise ProtocolViolated(f"{question} gives {text!r}, where a value in {unit} was expected")
+    return value

@@ -34,8 +34,10 @@ from bem_drivers.line import Dialogue, LineLink, line_link
 IDENTIFY_ATTEMPTS = 2
 """What a killed process left of a command spoils the first question."""
 SWITCH_OFF_ATTEMPTS = 3
-MOST_ERRORS = 20
-"""Errors that are taken from the unit's queue in one go."""
+MOST_OLD_ERRORS = 20
+"""Errors that the unit may have kept from before."""
+MOST_ERRORS = 3
+"""Errors that are asked for in one go, so that a pass of the control loop stays short."""
 ERROR_PERIOD_NS = 1_000_000_000
 SETTLE_S = 0.5
 """How long a current may take to follow a set point, and to end."""
@@ -92,9 +94,8 @@ class EaDriver(PowerDevice):
             # From here on every set point is known; an output that came on would carry nothing.
             self._write(_NOTHING)
         except CommunicationLost as error:
-            hint = self._hint()
             self.close()
-            raise DeviceNotFound(f"nothing at the address: {error}{hint}") from error
+            raise DeviceNotFound(f"nothing at the address: {error}") from error
         except BaseException:
             self.close()
             raise
@@ -254,14 +255,14 @@ class EaDriver(PowerDevice):
     def _take_control(self) -> None:
         """Take remote control; errors from before are none of ours."""
         self._controlling = True
-        self._take_errors()
+        self._take_errors(MOST_OLD_ERRORS)
         self._tell(codec.LOCK_ON)
         self._tell(codec.OUTPUT_OFF)
         errors = self._take_errors()
         if errors:
             raise DeviceFault(
                 f"{self._name} does not give remote control: {', '.join(errors)}; "
-                "set it free at its panel"
+                f"set it free at its panel{self._hint()}"
             )
 
     def _ask_ratings(self) -> Ratings:
@@ -277,9 +278,9 @@ class EaDriver(PowerDevice):
 
     def _hint(self) -> str:
         output = self._settings.output
-        if output is None or not self._controlling or codec.is_dual(self.identity):
+        if output is None or codec.is_dual(self.identity):
             return ""
-        return f"; a unit with one output does not know output {output}: leave 'output' out then"
+        return f", and leave 'output' out if {self.identity.model} has only one"
 
     # Set points ------------------------------------------------------------------------------
 
@@ -417,18 +418,15 @@ class EaDriver(PowerDevice):
             text, at_ns = self._dialogue.ask(codec.MEASURE + self._suffix)
             return codec.parse_measures(text), at_ns
 
-    def _take_errors(self) -> tuple[str, ...]:
-        """Empty the unit's queue of errors, which is one for all outputs."""
-        errors: list[str] = []
-        for _ in range(MOST_ERRORS):
+    def _take_errors(self, most: int = MOST_ERRORS) -> tuple[str, ...]:
+        """Take errors from the unit's queue, which is one for all outputs; each is told once."""
+        errors: dict[str, None] = {}
+        for _ in range(most):
             with self._named():
                 error = codec.parse_error(self._dialogue.ask(codec.ERROR)[0])
             if error is None:
                 break
-            # One that stays is asked for again and again.
-            if error in errors:
-                break
-            errors.append(error)
+            errors[error] = None
         return tuple(errors)
 
     @contextlib.contextmanager

@@ -185,8 +185,9 @@ class EaUnit:
             output.lead.regulate(Command(Mode.CC, forced), forced, forced)
             return
         by_power = self.settings.power / max(output.lead.voltage, 0.1)
-        sink = min(output.sink, by_power) if self.settings.bidirectional else 0.0
-        output.lead.regulate(Command(Mode.CV, output.voltage), -sink, min(output.source, by_power))
+        lowest = -min(output.sink, by_power) if self.settings.bidirectional else 0.0
+        highest = min(output.source, by_power)
+        output.lead.regulate(Command(Mode.CV, output.voltage), lowest, highest)
 
     # Lines -----------------------------------------------------------------------------------
 
