@@ -1,9 +1,12 @@
 """The EA driver against its simulated unit: what a station relies on."""
 
 import contextlib
+import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -32,6 +35,7 @@ PROTECTION = Protection(
     voltage_min=2.5, voltage_max=4.25, current_min=-5.0, current_max=5.0, silence_s=0.5
 )
 MS = 1_000_000
+PAGE = Path(__file__).parents[3] / "docs/devices/ea.md"
 
 
 def value(bench: EaBench, name: str) -> float:
@@ -105,6 +109,13 @@ class TestSettings:
             for output in (1, 2)
         }
         assert places == {"serial /dev/bem/ea-1"}
+
+    def test_the_examples_of_the_handbook_are_settings(self) -> None:
+        examples = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+        assert len(examples) == 3
+        for example in map(yaml.safe_load, examples):
+            assert example["driver"] == DRIVER.name
+            DRIVER.settings.model_validate(example["settings"])
 
     def test_making_a_driver_touches_no_port(self, clock: ManualClock) -> None:
         for address in (
