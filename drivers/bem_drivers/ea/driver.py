@@ -253,10 +253,13 @@ class EaDriver(PowerDevice):
             ) from error
 
     def _take_control(self) -> None:
-        """Take remote control; errors from before are none of ours."""
+        """Take remote control with the output off; errors from before are none of ours."""
         self._controlling = True
-        self._take_errors(MOST_OLD_ERRORS)
+        # Before any question that may fail: the unit may have been left with its output on.
         self._tell(codec.LOCK_ON)
+        self._tell(codec.OUTPUT_OFF)
+        self._take_errors(MOST_OLD_ERRORS)
+        # Once more, as what it answers now shows whether it obeys.
         self._tell(codec.OUTPUT_OFF)
         errors = self._take_errors()
         if errors:

@@ -157,6 +157,15 @@ class TestOpening:
         assert bench.unit.set_points()[:2] == (0.0, 0.0)
         assert bench.driver.read().active == OFF
 
+    def test_it_goes_off_even_when_nothing_else_makes_sense(self, clock: ManualClock) -> None:
+        bench = make_ea(clock)
+        for line in ("SYSTem:LOCK ON", "VOLTage 4.2", "CURRent 2", "OUTPut ON"):
+            bench.unit.receive(line, clock.now_ns)
+        answer_instead(bench, "SYSTem:ERRor?", "?")
+        with pytest.raises(ProtocolViolated):
+            bench.driver.open()
+        assert not bench.unit.is_on()
+
     def test_old_errors_of_the_unit_are_none_of_ours(self, clock: ManualClock) -> None:
         bench = make_ea(clock)
         for _ in range(15):
