@@ -575,9 +575,7 @@ class TestSpoiltAnswers:
         assert reading.values["voltage"].value == pytest.approx(3.7)
         assert reading.values["current"].value == pytest.approx(-0.015)
 
-    @settings(
-        max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-    )
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.lists(
             st.text() | st.sampled_from(["ON", "OFF", '0,"No error"', "1 V, 2 A, 3 W"]), max_size=6
