@@ -10,7 +10,12 @@ from bem.web.records.driver_settings import flat, nested, read_schema
 from bem_drivers.registry import driver, driver_names
 
 SERIAL = {"address": {"kind": "serial", "port": "/dev/bem/one"}}
-NEEDED: dict[str, dict[str, Any]] = {"epc": {"bus": {}}, "bms": {"bus": {}}, "flow": SERIAL}
+NEEDED: dict[str, dict[str, Any]] = {
+    "bms": {"bus": {}},
+    "ea": SERIAL,
+    "epc": {"bus": {}},
+    "flow": SERIAL,
+}
 """What a driver cannot do without."""
 
 
