@@ -108,7 +108,7 @@ class TestSettings:
             DRIVER.places(EaSettings.model_validate({"address": address, "output": output}))
             for output in (1, 2)
         }
-        assert places == {"serial /dev/bem/ea-1"}
+        assert places == {("serial /dev/bem/ea-1",)}
 
     def test_the_examples_of_the_handbook_are_settings(self) -> None:
         examples = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
