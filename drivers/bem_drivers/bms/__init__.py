@@ -1,8 +1,13 @@
 """The "Liftec" battery management system on CAN, receive only: driver and simulator."""
 
+from typing import TYPE_CHECKING
+
 from bem_drivers.base import Clock, Device
 from bem_drivers.bms.settings import BmsSettings
 from bem_drivers.registry import DriverSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.finding.probe import Probe
 
 
 def _make(settings: BmsSettings, clock: Clock) -> Device:
@@ -19,12 +24,19 @@ def _places(settings: BmsSettings) -> tuple[str, ...]:
     return (f"slcan:{settings.bus.channel}",) if slcan else ()
 
 
+def _probe() -> "Probe":
+    from bem_drivers.bms.probe import PROBE
+
+    return PROBE
+
+
 DRIVER = DriverSpec(
     name="bms",
     title="BMS: cell voltages, temperatures, pressures (CAN)",
     settings=BmsSettings,
     make=_make,
     places=_places,
+    probe=_probe,
 )
 
 __all__ = ["DRIVER", "BmsSettings"]

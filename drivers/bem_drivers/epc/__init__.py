@@ -1,8 +1,13 @@
 """The regenerative converter EPC on CAN: driver and simulator."""
 
+from typing import TYPE_CHECKING
+
 from bem_drivers.base import Clock, Device
 from bem_drivers.epc.settings import EpcSettings
 from bem_drivers.registry import DriverSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.finding.probe import Probe
 
 
 def _make(settings: EpcSettings, clock: Clock) -> Device:
@@ -19,12 +24,19 @@ def _places(settings: EpcSettings) -> tuple[str, ...]:
     return (f"{bus}, EPC 0x{settings.device_id:02X}" if shared else bus,)
 
 
+def _probe() -> "Probe":
+    from bem_drivers.epc.probe import PROBE
+
+    return PROBE
+
+
 DRIVER = DriverSpec(
     name="epc",
     title="EPC regenerative converter (CAN)",
     settings=EpcSettings,
     make=_make,
     places=_places,
+    probe=_probe,
 )
 
 __all__ = ["DRIVER", "EpcSettings"]

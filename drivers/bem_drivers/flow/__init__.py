@@ -1,8 +1,13 @@
 """The laboratory's flow meter on a serial port: driver and simulator."""
 
+from typing import TYPE_CHECKING
+
 from bem_drivers.base import Clock, Device
 from bem_drivers.flow.settings import FlowSettings
 from bem_drivers.registry import DriverSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.finding.probe import Probe
 
 
 def _make(settings: FlowSettings, clock: Clock) -> Device:
@@ -17,12 +22,19 @@ def _places(settings: FlowSettings) -> tuple[str, ...]:
     return (settings.address.name,)
 
 
+def _probe() -> "Probe":
+    from bem_drivers.flow.probe import PROBE
+
+    return PROBE
+
+
 DRIVER = DriverSpec(
     name="flow",
     title="Flow meter for two electrolytes (serial)",
     settings=FlowSettings,
     make=_make,
     places=_places,
+    probe=_probe,
 )
 
 __all__ = ["DRIVER", "FlowSettings"]

@@ -27,6 +27,17 @@ class SerialLine(StreamLine):
         super().__init__(settings.name)
         self._settings = settings
 
+    def change(self, settings: SerialSettings) -> None:
+        """Go on with other settings of the same port; closing it would restart some devices.
+
+        Raises:
+            CommunicationLost: the port has gone, or does not take them.
+        """
+        with self._talking() as stream:
+            if isinstance(stream, _SerialStream):
+                stream.change(settings)
+        self._settings = settings
+
     def _connect(self) -> "_SerialStream":
         try:
             return _SerialStream(self._settings)
@@ -60,6 +71,14 @@ class _SerialStream:
         except (OSError, termios.error):
             self._port.close()
             raise
+
+    def change(self, settings: SerialSettings) -> None:
+        try:
+            self._port.baudrate = settings.baudrate
+            self._port.parity = _PARITY[settings.parity]
+            self._port.stopbits = settings.stop_bits
+        except (ValueError, termios.error) as error:
+            raise OSError(f"it does not take {settings.baudrate} bit/s: {error}") from error
 
     def fileno(self) -> int:
         number: int = self._port.fileno()
