@@ -18,7 +18,7 @@ class MeteredBattery(BatteryModel):
 
     def __init__(self, settings: BatteryModelSettings) -> None:
         super().__init__(settings)
-        self._books = {True: (_Sum(), _Sum()), False: (_Sum(), _Sum())}
+        self._books = {True: (ExactSum(), ExactSum()), False: (ExactSum(), ExactSum())}
 
     @property
     def charge_in(self) -> float:
@@ -85,7 +85,7 @@ class MeteredBattery(BatteryModel):
         )
 
 
-class _Sum:
+class ExactSum:
     """Adds many small values to a large one without losing them (Neumaier)."""
 
     def __init__(self) -> None:
