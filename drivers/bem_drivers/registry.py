@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from bem_drivers.base import Clock, Device, SystemClock
+from bem_drivers.simulation.spec import SimulatorSpec
 
 GROUP = "bem.drivers"
 
@@ -21,7 +22,8 @@ class DriverSpec:
 
     ``make(settings, clock)`` returns an unopened device; it touches no hardware.
     ``place(settings)`` names what only one process of a machine may use, or ``None`` where every
-    device is one of its own.
+    device is one of its own. ``simulate()``, where there is a simulator, says how a bench puts it
+    up; it is imported only then.
     """
 
     name: str
@@ -29,6 +31,7 @@ class DriverSpec:
     settings: type[BaseModel]
     make: Callable[[Any, Clock], Device]
     place: Callable[[Any], str | None] = lambda _settings: None
+    simulate: Callable[[], SimulatorSpec] | None = None
 
 
 def driver_names() -> list[str]:
