@@ -209,7 +209,7 @@ class Kel103Driver(PowerDevice):
                 return
             if self._clock.monotonic_ns() >= deadline_ns:
                 raise DeviceFault(
-                    f"{self._name} does not switch off, it takes {-current:g} A in {function} "
+                    f"{self._name} does not switch off, it takes {abs(current):g} A in {function} "
                     f"(at most {self._settings.off_current:g} A in CC is off): disconnect the "
                     "battery"
                 )
