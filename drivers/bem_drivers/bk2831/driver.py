@@ -41,6 +41,7 @@ class Bk2831Driver(Device):
         self._settings = settings
         self._name = f"BK 2831E at {link.name}"
         self._clock = clock
+        self._in_doubt = False
         self._dialogue = Dialogue(link, "BK 2831E", clock, settings.reply_timeout_s)
 
     def open(self) -> None:
@@ -51,6 +52,7 @@ class Bk2831Driver(Device):
             ConfigurationRefused: it did not take function, range or integration time.
         """
         self._dialogue.open()
+        self._in_doubt = False
         try:
             self._identify()
             self._configure()
@@ -68,8 +70,14 @@ class Bk2831Driver(Device):
 
         The function is asked for after the value: one chosen in between shows.
         """
+        if self._in_doubt:
+            # Nothing else looks like the name, so what was still to come has come before it.
+            self._ask_name()
+        self._in_doubt = True
         text, at_ns = self._dialogue.ask(codec.FETCH, echo=True)
-        if self._ask_function() != self._function.wire:
+        told = self._ask_function()
+        self._in_doubt = False
+        if told != self._function.wire:
             return Reading(values={}, faults=(OTHER_FUNCTION,))
         try:
             value = codec.parse_value(text, self._settings)
@@ -90,16 +98,26 @@ class Bk2831Driver(Device):
             except ProtocolViolated as error:
                 if attempt == IDENTIFY_ATTEMPTS:
                     raise WrongDevice(f"no BK 2831E, which echoes: {error}") from error
-        try:
-            identity = codec.parse_identity(line)
-        except WrongDevice as error:
-            raise WrongDevice(f"{self._name}: {error}") from error
+        identity = self._named(line)
         if self._settings.serial_number not in (None, identity.serial):
             raise WrongDevice(
                 f"{self._name} has the serial number {identity.serial}, "
                 f"the settings name {self._settings.serial_number}"
             )
         self.identity = identity
+
+    def _ask_name(self) -> None:
+        line, _ = self._dialogue.ask(codec.IDENTIFY, echo=True)
+        try:
+            self._named(line)
+        except WrongDevice as error:
+            raise ProtocolViolated(f"{error}; it answered to its name before") from error
+
+    def _named(self, line: str) -> Identity:
+        try:
+            return codec.parse_identity(line)
+        except WrongDevice as error:
+            raise WrongDevice(f"{self._name}: {error}") from error
 
     def _configure(self) -> None:
         self._forget_old_errors()

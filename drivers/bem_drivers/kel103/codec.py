@@ -17,6 +17,7 @@ that these lines arrived, which nothing else on the wire does.
 """
 FUNCTION = ":FUNC?"
 UPPER = (":VOLTage:UPPer?", ":CURRent:UPPer?", ":POWer:UPPer?")
+_UPPER_UNITS = dict(zip(UPPER, "VAW", strict=True))
 MEASURE = (":MEASure:VOLTage?", ":MEASure:CURRent?", ":MEASure:POWer?", FUNCTION)
 REST = (":MEASure:CURRent?", FUNCTION)
 """What shows that the load rests."""
@@ -74,6 +75,28 @@ def parse_identity(line: str) -> Identity:
         raise WrongDevice(f"{line[:_SHOWN]!r} is no identity of an RS-KEL103 (RS-KEL103 V.. SN:..)")
     model, firmware, serial = match.groups()
     return Identity(make="RS PRO", model=model, serial=serial, firmware=firmware)
+
+
+def password(number_of_it: int) -> tuple[str, ...]:
+    """Get questions whose answers together resemble no reading, and none of the 8 passwords before.
+
+    They ask for two of the maxima, whose units tell which, and for the name.
+    """
+    first, second = divmod(number_of_it % len(UPPER) ** 2, len(UPPER))
+    return UPPER[first], UPPER[second], IDENTIFY
+
+
+def answers_password(lines: Sequence[str], asked: Sequence[str]) -> bool:
+    """Tell whether these lines answer that :func:`password`."""
+    if len(lines) != len(asked):
+        return False
+    try:
+        for line, question in zip(lines[:-1], asked[:-1], strict=True):
+            _amount(line, _UPPER_UNITS[question])
+        parse_identity(lines[-1])
+    except (ProtocolViolated, WrongDevice):
+        return False
+    return True
 
 
 def parse_function(line: str) -> Function:

@@ -1,12 +1,12 @@
 """Question and answer with one RS-KEL103: several questions in one payload, a line for each."""
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from bem_drivers.base import (
     Clock,
     CommunicationLost,
-    DeviceError,
     Identity,
     ProtocolViolated,
     WrongDevice,
@@ -15,17 +15,19 @@ from bem_drivers.kel103 import codec
 from bem_drivers.line.link import LineLink
 
 T = TypeVar("T")
+NOISE = "noise"
 ATTEMPTS = 2
 """Times a question is put: each may be repeated without effect on the load."""
 MOST_STALE = 100
-"""Lines taken while looking for the name: whoever floods the line must not hold up the loop."""
+"""Lines taken while looking for an answer: whoever floods the line must not hold up the loop."""
 
 
 class Exchange:
     """The conversation over ``link``.
 
     Answers carry no mark of their question. Once one was missing or made no sense, the next may be
-    late; so nothing is believed until the load has said its name, which no other answer resembles.
+    late; so nothing is believed until the load has answered a password (:func:`codec.password`).
+    Each differs from those before it, so that a late answer to one of them is none to the next.
     """
 
     def __init__(self, link: LineLink, name: str, clock: Clock, reply_timeout_s: float) -> None:
@@ -34,6 +36,7 @@ class Exchange:
         self._clock = clock
         self._reply_timeout_s = reply_timeout_s
         self._in_step = False
+        self._passwords = 0
 
     def open(self) -> None:
         """Connect.
@@ -92,29 +95,46 @@ class Exchange:
             CommunicationLost: nothing answers. WrongDevice: nothing that answers is a name.
         """
         self._link.drop()
-        self._link.send(codec.IDENTIFY)
-        deadline_ns = self._deadline_ns()
-        refusal: DeviceError | None = None
-        for _ in range(MOST_STALE):
+        self.tell(codec.IDENTIFY)
+        refusal: WrongDevice | None = None
+        for line in self._hear():
             try:
-                line = self._link.receive(self._left_s(deadline_ns))
-                if line is None:
-                    break
-                identity = codec.parse_identity(line)
-            except (ProtocolViolated, WrongDevice) as error:
+                return codec.parse_identity(line)
+            except WrongDevice as error:
                 refusal = error
-            else:
-                self._in_step = True
-                return identity
         if refusal is None:
             raise self._lost(codec.IDENTIFY)
         raise WrongDevice(f"{self._name}: {refusal}") from refusal
 
     def _find_step(self) -> None:
-        try:
-            self.identify()
-        except WrongDevice as error:
-            raise ProtocolViolated(f"{error}; it answered to its name before") from error
+        self._passwords += 1
+        password = codec.password(self._passwords)
+        self._link.drop()
+        self.tell(*password)
+        heard: deque[str] = deque(maxlen=len(password))
+        for line in self._hear():
+            heard.append(line)
+            if codec.answers_password(tuple(heard), password):
+                self._in_step = True
+                return
+        if not heard:
+            raise self._lost(codec.IDENTIFY)
+        raise ProtocolViolated(
+            f"{self._name} says {heard[-1][:80]!r}, which is no answer to {', '.join(password)}: "
+            "does something else write to the line, or does the load answer too late?"
+        )
+
+    def _hear(self) -> Iterator[str]:
+        """Get lines until the answer would be late; noise is one too."""
+        deadline_ns = self._deadline_ns()
+        for _ in range(MOST_STALE):
+            try:
+                line = self._link.receive(self._left_s(deadline_ns))
+            except ProtocolViolated:
+                line = NOISE
+            if line is None:
+                return
+            yield line
 
     def _await(self, count: int) -> tuple[list[str], int]:
         deadline_ns = self._deadline_ns()

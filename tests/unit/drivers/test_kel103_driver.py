@@ -437,6 +437,52 @@ class TestSpoiltAnswers:
         assert not bench.unit.input_on
 
 
+LINE_FAULTS = ("garbage 1", "half 1", "double 1", "drop 1", "drop 3", "wrong 0.0000A", "wrong CC")
+LATE = ("late 50", "late 150", "late 250", "late 450", "late 800", "late 1500", "late off")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*LINE_FAULTS, *LATE, "silent on", "silent off"])
+        | st.sampled_from(["read", "off", "wait"])
+        | st.floats(-5.0, -0.1).map(lambda current: Command(Mode.CC, current))
+        | st.floats(-15.0, -1.0).map(lambda power: Command(Mode.CP, power)),
+        max_size=40,
+    )
+)
+def test_whatever_happens_on_the_line_values_are_true_and_off_is_off(
+    deeds: list[str | Command],
+) -> None:
+    bench = make(ManualClock())
+    bench.driver.open()
+    for deed in deeds:
+        try:
+            if isinstance(deed, Command):
+                bench.driver.apply(deed)
+                assert bench.unit.input_on
+            elif deed == "read":
+                current = bench.driver.read().values["current"].value
+                assert current == pytest.approx(bench.terminals.current, abs=0.02)
+            elif deed == "off":
+                bench.driver.make_safe()
+                assert not bench.unit.input_on
+            elif deed == "wait":
+                bench.clock.sleep(0.1)
+            else:
+                bench.order(deed)
+        except DeviceError:
+            continue
+    for order in ("silent off", "late off", *(f"{name} 0" for name in ("garbage", "half"))):
+        bench.order(order)
+    for order in ("double 0", "drop 0"):
+        bench.order(order)
+    bench.clock.sleep(2.0)
+    bench.driver.make_safe()
+    assert bench.driver.read().active == OFF
+    assert bench.terminals.current == 0.0
+
+
 class TestPlugging:
     def test_it_is_lost_and_comes_back(self, kel: Kel103Bench) -> None:
         running(kel)
