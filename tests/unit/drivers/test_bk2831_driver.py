@@ -1,5 +1,7 @@
 """The BK 2831E driver on a simulated meter, with a clock that only tests turn."""
 
+import contextlib
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -315,6 +317,40 @@ class TestSpoiltAnswers:
             for measured in reading.values.values():
                 assert abs(measured.value) <= 1200.0
         assert value(bench) == pytest.approx(3.7, abs=0.01)
+
+
+LINE_FAULTS = ("garbage 1", "half 1", "double 1", "drop 1", "drop 3", "wrong 1.0", "wrong :FETC?")
+LATE = ("late 100", "late 700", "late 1200", "late 2500", "late 4000", "late off")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from([*LINE_FAULTS, *LATE, "silent on", "silent off", "read"])
+        | st.integers(-10, 10).map(lambda halves: halves / 2),
+        max_size=40,
+    )
+)
+def test_whatever_happens_on_the_line_values_are_true(deeds: list[str | float]) -> None:
+    bench = make(ManualClock())
+    bench.driver.open()
+    for deed in deeds:
+        try:
+            if isinstance(deed, float):
+                bench.lead.regulate(Command(Mode.CC, deed), -5.0, 5.0)
+                bench.clock.sleep(0.1)
+            elif deed == "read":
+                assert value(bench) == pytest.approx(bench.terminals.voltage, abs=0.004)
+            else:
+                bench.order(deed)
+        except DeviceError:
+            continue
+    for order in ("silent off", "late off", "garbage 0", "half 0", "double 0", "drop 0"):
+        bench.order(order)
+    bench.clock.sleep(5.0)
+    with contextlib.suppress(DeviceError):
+        value(bench)
+    assert value(bench) == pytest.approx(bench.terminals.voltage, abs=0.004)
 
 
 class TestPlugging:
