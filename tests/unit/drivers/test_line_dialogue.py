@@ -73,6 +73,16 @@ def test_a_late_answer_is_not_the_next_ones(rig: Rig) -> None:
     assert rig.ask("W?") == "answer to W?"
 
 
+def test_a_late_answer_is_not_the_next_ones_on_a_line_opened_again(rig: Rig) -> None:
+    rig.link.delay_next(0.8)
+    with pytest.raises(CommunicationLost):
+        rig.ask("V?")
+    rig.dialogue.close()
+    rig.dialogue.open()
+    rig.link.delay_next(0.4)
+    assert rig.ask("A?") == "answer to A?"
+
+
 def test_a_doubled_answer_is_not_the_next_ones(rig: Rig) -> None:
     rig.order("double 1")
     assert rig.ask("V?") == "answer to V?"
