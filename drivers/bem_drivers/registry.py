@@ -6,12 +6,15 @@ An entry point names a :class:`DriverSpec`, so that another package can bring a 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from bem_drivers.base import Clock, Device, SystemClock
-from bem_drivers.simulation.spec import SimulatorSpec
+
+if TYPE_CHECKING:
+    # A station has no use for simulators.
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 GROUP = "bem.drivers"
 
@@ -31,7 +34,7 @@ class DriverSpec:
     settings: type[BaseModel]
     make: Callable[[Any, Clock], Device]
     place: Callable[[Any], str | None] = lambda _settings: None
-    simulate: Callable[[], SimulatorSpec] | None = None
+    simulate: "Callable[[], SimulatorSpec] | None" = None
 
 
 def driver_names() -> list[str]:
