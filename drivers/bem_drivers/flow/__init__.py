@@ -1,0 +1,28 @@
+"""The laboratory's flow meter on a serial port: driver and simulator."""
+
+from bem_drivers.base import Clock, Device
+from bem_drivers.flow.settings import FlowSettings
+from bem_drivers.registry import DriverSpec
+
+
+def _make(settings: FlowSettings, clock: Clock) -> Device:
+    """Make the driver; the simulator and a check of settings do without its libraries."""
+    from bem_drivers.flow.driver import FlowMeter
+
+    return FlowMeter(settings, clock)
+
+
+def _place(settings: FlowSettings) -> str:
+    """A port and a connection have one owner."""
+    return settings.address.name
+
+
+DRIVER = DriverSpec(
+    name="flow",
+    title="Flow meter for two electrolytes (serial)",
+    settings=FlowSettings,
+    make=_make,
+    place=_place,
+)
+
+__all__ = ["DRIVER", "FlowSettings"]

@@ -1,0 +1,1 @@
+"""What devices have in common that speak SCPI, or nearly."""

@@ -1,0 +1,93 @@
+"""Faults that every simulated device on a line can have, whatever it is."""
+
+from bem_drivers.simulation.unit import Answer, LineUnit
+
+GARBAGE = "\udcff\udcfe#~"
+"""What noise looks like: no UTF-8."""
+_NS_PER_MS = 1_000_000
+_KNOWN = (
+    "silent on|off, late MS|off, garbage N, half N, double N, drop N (the next N answers), "
+    "wrong TEXT (the next answer)"
+)
+_COUNTED = ("garbage", "half", "double", "drop")
+
+
+class Faulty:
+    """``unit`` with faults at its line; other orders go to the unit.
+
+    ``silent on|off``: it obeys and does not answer. ``late MS|off``: answers leave that much
+    later. ``garbage N``, ``half N``, ``double N``, ``drop N``: the next N answers are noise, the
+    first half of a line without its end, sent twice, lost. ``wrong TEXT``: the next answer is TEXT.
+    """
+
+    def __init__(self, unit: LineUnit) -> None:
+        self.unit = unit
+        self._silent = False
+        self._late_ns = 0
+        self._wrong: str | None = None
+        self._left = dict.fromkeys(_COUNTED, 0)
+
+    def receive(self, line: str, now_ns: int) -> list[str]:
+        """Have the unit answer, and spoil the answers."""
+        answers = self.unit.receive(line, now_ns)
+        if self._silent:
+            return []
+        return [spoiled for answer in answers for spoiled in self._spoil(answer)]
+
+    def advance(self, now_ns: int) -> None:
+        """Let time pass up to ``now_ns``."""
+        self.unit.advance(now_ns)
+
+    def break_down(self, order: str, now_ns: int) -> None:
+        """Obey an order, or have the unit obey it.
+
+        Raises:
+            ValueError: neither knows it; the message says what there is.
+        """
+        name, _, value = order.strip().partition(" ")
+        if name == "silent":
+            self._silent = _switch(name, value)
+        elif name == "late":
+            self._late_ns = 0 if value == "off" else _whole(name, value) * _NS_PER_MS
+        elif name == "wrong":
+            self._wrong = value
+        elif name in _COUNTED:
+            self._left[name] = _whole(name, value)
+        else:
+            try:
+                self.unit.break_down(order, now_ns)
+            except ValueError as error:
+                raise ValueError(f"{error}; for every device on a line: {_KNOWN}") from error
+
+    def _spoil(self, answer: str) -> list[str]:
+        ended = True
+        if self._take("drop"):
+            return []
+        if self._wrong is not None:
+            answer, self._wrong = self._wrong, None
+        if self._take("garbage"):
+            answer = GARBAGE
+        if self._take("half"):
+            answer, ended = answer[: (len(answer) + 1) // 2], False
+        spoiled = answer
+        if self._late_ns or not ended:
+            spoiled = Answer(answer, delay_ns=self._late_ns, ended=ended)
+        return [spoiled] * (2 if self._take("double") else 1)
+
+    def _take(self, name: str) -> bool:
+        if not self._left[name]:
+            return False
+        self._left[name] -= 1
+        return True
+
+
+def _switch(name: str, value: str) -> bool:
+    if value not in ("on", "off"):
+        raise ValueError(f"fault {name!r} is 'on' or 'off', not {value!r}")
+    return value == "on"
+
+
+def _whole(name: str, value: str) -> int:
+    if not (value.isascii() and value.isdigit()):
+        raise ValueError(f"fault {name!r} takes a whole number, not {value!r}")
+    return int(value)
