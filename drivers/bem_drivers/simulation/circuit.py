@@ -72,10 +72,12 @@ class Terminals:
         lead = self._leads[name] = Lead(name, self)
         return lead
 
-    def disconnect(self, lead: "Lead") -> None:
-        """Take a lead off; its current ends."""
-        lead.open()
-        self._leads.pop(lead.name, None)
+    def disconnect(self, name: str) -> None:
+        """Take the lead ``name`` off, if it is there; its current ends."""
+        lead = self._leads.pop(name, None)
+        if lead is not None:
+            lead.open()
+            self.flow(0.0)
 
     def advance(self, now_ns: int) -> None:
         """Let current flow until ``now_ns`` (monotonic); an instant that has passed does nothing.
