@@ -19,10 +19,10 @@ from pydantic import ValidationError
 
 from bem_drivers.can import Frame
 from bem_drivers.epc.simulator import EpcUnit
-from bem_drivers.epc.simulator_port import SlcanPort
 from bem_drivers.epc.simulator_stage import EpcUnitSettings
 from bem_drivers.model import BatteryModelSettings, Chemistry
 from bem_drivers.simulation.ledger import Ledger
+from bem_drivers.simulation.slcan_port import SlcanPort
 
 NS_PER_MS = 1_000_000
 SENSORS = ("body", "anode", "ambient")

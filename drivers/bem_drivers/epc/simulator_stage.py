@@ -19,11 +19,8 @@ MILLIAMPERE_PER_AMPERE = 1000
 COUNT_A = LS_CURRENT_SPAN_MA / FULL_SCALE / MILLIAMPERE_PER_AMPERE
 
 
-class EpcUnitSettings(BaseModel):
-    """One simulated unit with its battery.
-
-    ``speed`` makes the battery's time pass faster; the firmware's own time never changes.
-    """
+class EpcTraits(BaseModel):
+    """What one simulated unit is like, whatever hangs on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -33,10 +30,18 @@ class EpcUnitSettings(BaseModel):
     anode_sensor: bool = False
     ambient_sensor: bool = False
     supply_voltage: float = Field(default=8.0, ge=0, description="high side (V)")
-    battery: BatteryModelSettings = BatteryModelSettings()
-    speed: float = Field(default=1.0, gt=0, le=100_000)
     noise_counts: float = Field(default=0.0, ge=0, le=50, description="noise of a converter (LSB)")
     seed: int = 0
+
+
+class EpcUnitSettings(EpcTraits):
+    """One simulated unit with its battery.
+
+    ``speed`` makes the battery's time pass faster; the firmware's own time never changes.
+    """
+
+    battery: BatteryModelSettings = BatteryModelSettings()
+    speed: float = Field(default=1.0, gt=0, le=100_000)
 
 
 @dataclass(frozen=True, slots=True)
