@@ -156,9 +156,13 @@ def simulate(path: Path, folder: Path | None = None, *, check: bool = False) -> 
     return 0
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Add the options of this command."""
-    parser.add_argument("bench", type=Path, metavar="BENCH.yaml", help="what the bench consists of")
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run without the rest of the product."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bem_drivers.simulation",
+        description="Simulate a bench of devices around battery models.",
+    )
+    parser.add_argument("bench", type=Path, metavar="BENCH.yaml", help="what is on the bench")
     parser.add_argument(
         "--folder",
         type=Path,
@@ -168,14 +172,5 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", action="store_true", help="only say whether BENCH.yaml can be; opens nothing"
     )
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run without the rest of the product."""
-    parser = argparse.ArgumentParser(
-        prog="python -m bem_drivers.simulation",
-        description="Simulate a bench of devices around battery models.",
-    )
-    add_options(parser)
     arguments = parser.parse_args(argv)
     return simulate(arguments.bench, arguments.folder, check=arguments.check)
