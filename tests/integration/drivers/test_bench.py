@@ -47,7 +47,7 @@ BENCH = {
     "control": "control",
 }
 PROTECTION = Protection(
-    voltage_min=2.0, voltage_max=4.3, current_min=-5.0, current_max=5.0, silence_s=2.0
+    voltage_min=2.0, voltage_max=4.3, current_min=-5.0, current_max=5.0, silence_s=10.0
 )
 
 
@@ -90,7 +90,9 @@ class RunningBench:
     def epc(self, device_id: int = 0x13) -> PowerDevice:
         """Make an unopened driver of a unit behind the adapter."""
         bus = {"interface": "slcan", "channel": str(self.folder / "can")}
-        device = make_device("epc", {"bus": bus, "device_id": device_id})
+        # What is tested is not how fast a busy machine is.
+        settings = {"bus": bus, "device_id": device_id, "reply_timeout_s": 2.0}
+        device = make_device("epc", settings)
         assert isinstance(device, PowerDevice)
         return device
 
