@@ -20,15 +20,15 @@ class DriverSpec:
     """A driver: its name, the settings it takes, and how to make a device from them.
 
     ``make(settings, clock)`` returns an unopened device; it touches no hardware.
-    ``place(settings)`` names what only one process of a machine may use, or ``None`` where every
-    device is one of its own.
+    ``place(settings)`` names what only one process of a machine may use: one place, several of
+    them for a device made of others, or ``None`` where every device is one of its own.
     """
 
     name: str
     title: str
     settings: type[BaseModel]
     make: Callable[[Any, Clock], Device]
-    place: Callable[[Any], str | None] = lambda _settings: None
+    place: Callable[[Any], str | tuple[str, ...] | None] = lambda _settings: None
 
 
 def driver_names() -> list[str]:
@@ -50,15 +50,18 @@ def driver(name: str) -> DriverSpec:
     raise LookupError(f"no driver {name!r}; installed: {', '.join(driver_names())}")
 
 
-def device_place(name: str, settings: Mapping[str, Any]) -> str | None:
-    """Get what only one process of this machine may use with these raw settings, if anything.
+def device_places(name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Get all that only one process of this machine may use with these raw settings, sorted.
 
     Raises:
         LookupError: no such driver.
         pydantic.ValidationError: settings it does not take; each error has its path.
     """
     spec = driver(name)
-    return spec.place(spec.settings.model_validate(settings))
+    place = spec.place(spec.settings.model_validate(settings))
+    if place is None:
+        return ()
+    return (place,) if isinstance(place, str) else tuple(sorted(set(place)))
 
 
 def make_device(name: str, settings: Mapping[str, Any], clock: Clock | None = None) -> Device:

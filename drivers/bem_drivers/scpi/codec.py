@@ -135,7 +135,7 @@ def parts_of(answer: str, separator: str, count: int) -> list[str]:
         ProtocolViolated: another count of values than described.
     """
     parts = [part.strip() for part in answer.split(separator)]
-    if len(parts) < count:
+    if len(parts) != count:
         raise ProtocolViolated(f"it says {answer!r}, which has {len(parts)} values, not {count}")
     return parts
 

@@ -255,11 +255,32 @@ class Value(_Part):
 
 
 class Measure(_Part):
-    """A query and the values in its answer."""
+    """A query and the values in its answer.
+
+    ``count``: how many values the answer has, where not all of them are described. An answer with
+    another count is refused, so that a decimal comma never passes for two values.
+    """
 
     ask: Ask
     values: Annotated[tuple[Value, ...], Field(min_length=1)]
     separator: str = Field(default=",", min_length=1, max_length=3)
+    count: int | None = Field(default=None, ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _places(self) -> Self:
+        places = [value.at for value in self.values]
+        if len(set(places)) < len(places):
+            raise ValueError("two values have the same 'at'; number them from 0")
+        if self.count is not None and max(places) >= self.count:
+            raise ValueError(
+                f"count {self.count} is too small for the value at {max(places)}; counted from 0"
+            )
+        return self
+
+    @property
+    def size(self) -> int:
+        """How many values an answer has."""
+        return self.count or 1 + max(value.at for value in self.values)
 
 
 class ErrorQuery(_Part):

@@ -112,7 +112,9 @@ def _lines(error: ValidationError, where: str) -> Iterator[str]:
     for problem in error.errors(include_url=False, include_context=False):
         message = _REMEDIES.get(problem["type"], problem["msg"].removeprefix("Value error, "))
         found = "" if problem["type"] == "missing" else f" (found {_shown(problem['input'])})"
-        path = _path(problem["loc"])
+        # The place of a wrong key would be the number that Python takes it for.
+        odd_key = problem["type"] == "invalid_key"
+        path = _path(problem["loc"][:-1] if odd_key else problem["loc"])
         yield f"{where}: {path}: {message}{found}" if path else f"{where}: {message}"
 
 

@@ -57,6 +57,7 @@ class Instrument:
             link, description.title, clock, timing.reply_timeout_s, timing.spacing_s
         )
         self._faulty: tuple[FaultQuery, ...] = ()
+        self._is_ours = False
 
     @property
     def name(self) -> str:
@@ -85,7 +86,9 @@ class Instrument:
             DeviceFault: its error queue does not empty.
         """
         self._dialogue.open()
+        self._is_ours = False
         identity = self._identify(serial_number)
+        self._is_ours = True
         self.tell(self._description.remote.take)
         self.tell(self._description.prepare)
         self.forget_errors()
@@ -93,9 +96,11 @@ class Instrument:
 
     def close(self) -> None:
         """Give control back and let go of the line. Never raises for one that has gone."""
-        # One that has gone has nobody to give control to.
-        with suppress(DeviceError):
-            self.tell(self._description.remote.give_back)
+        if self._is_ours:
+            self._is_ours = False
+            # One that has gone has nobody to give control to.
+            with suppress(DeviceError):
+                self.tell(self._description.remote.give_back)
         self._dialogue.close()
 
     def _identify(self, serial_number: str | None) -> Identity:
@@ -204,15 +209,7 @@ class Instrument:
         return measured
 
     def _values(self, measure: Measure, answer: str) -> dict[str, float]:
-        if (
-            len(measure.values) == 1
-            and measure.values[0].at == 0
-            and (measure.separator not in answer)
-        ):
-            parts = [answer]
-        else:
-            count = 1 + max(value.at for value in measure.values)
-            parts = parts_of(answer, measure.separator, count)
+        parts = parts_of(answer, measure.separator, measure.size)
         return {value.channel: self._value(value, parts[value.at]) for value in measure.values}
 
     def _value(self, value: Value, text: str) -> float:

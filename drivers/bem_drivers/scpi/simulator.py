@@ -193,7 +193,7 @@ class ScpiMeterUnit:
     # What it measures ------------------------------------------------------------------------
 
     def _measured(self, measure: Measure, now_ns: int) -> str:
-        parts = ["0"] * (1 + max(value.at for value in measure.values))
+        parts = ["0"] * measure.size
         facts: dict[str, float] = {}
         for value in measure.values:
             true = self._quantity(value.quantity)

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from bem.runtime.settings import Settings, SettingsError, StationDefinition, load_station
 from bem.station.clock import SystemStationClock
 from bem.station.main import StationUnusable, power_device
-from bem_drivers.registry import device_place, driver, driver_names
+from bem_drivers.registry import device_places, driver, driver_names
 
 _LOGGER = logging.getLogger(__name__)
 EXIT_FITS = 0
@@ -71,19 +71,17 @@ def _check_place(settings: Settings, definition: StationDefinition) -> None:
     Raises:
         StationUnusable: names the other station and the device.
     """
-    place = device_place(definition.power.driver, definition.power.settings)
-    if place is None:
-        return
+    places = device_places(definition.power.driver, definition.power.settings)
     for path in sorted(settings.station_files.glob("*.yaml")):
         if path.stem == definition.id:
             continue
         try:
             other = load_station(path)
-            taken = device_place(other.power.driver, other.power.settings)
+            taken = device_places(other.power.driver, other.power.settings)
         except (SettingsError, LookupError, ValidationError):
             # A definition that cannot run drives nothing.
             continue
-        if taken == place:
+        for place in sorted(set(places).intersection(taken)):
             raise StationUnusable(
                 f"station {other.id!r} ({other.name}) drives the device at {place} already: "
                 "give this one another device, or remove that station first"

@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, contextmanager
 from math import inf
 from pathlib import Path
 from types import FrameType
@@ -29,7 +30,7 @@ from bem.station.pace import Pacer, Waker
 from bem.station.renewal import LOOK_S, Renewal
 from bem.station.server import StationServer
 from bem_drivers.base import Clock, DeviceError, PowerDevice
-from bem_drivers.registry import device_place, make_device
+from bem_drivers.registry import device_places, make_device
 
 _LOGGER = logging.getLogger(__name__)
 _ENDED_IN_ORDER = ("success", "exec-condition")
@@ -124,12 +125,14 @@ def _switch_off(device: PowerDevice, station_id: str) -> bool:
     return True
 
 
-def _device_lock(
-    settings: Settings, definition: StationDefinition
-) -> AbstractContextManager[object]:
+@contextmanager
+def _device_lock(settings: Settings, definition: StationDefinition) -> Iterator[None]:
+    """Hold everything that the device is at; in an order that is the same in every process."""
     power = definition.power
-    place = device_place(power.driver, power.settings)
-    return nullcontext() if place is None else DeviceLock(settings.data_dir / "devices", place)
+    with ExitStack() as locks:
+        for place in device_places(power.driver, power.settings):
+            locks.enter_context(DeviceLock(settings.data_dir / "devices", place))
+        yield
 
 
 def _renewal(settings: Settings, definition: StationDefinition) -> Renewal | None:
