@@ -2,6 +2,7 @@
 
 import math
 import re
+from functools import cache
 from string import Formatter
 
 from bem_drivers.base import ProtocolViolated
@@ -92,6 +93,12 @@ class Template:
             if name is not None:
                 parts.append(_NUMBER)
         return re.compile("".join(parts), re.IGNORECASE)
+
+
+@cache
+def template(text: str) -> Template:
+    """Get the template of a line; a description has few of them, and they are used often."""
+    return Template(text)
 
 
 def same_line(one: str, other: str) -> bool:

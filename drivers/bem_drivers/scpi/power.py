@@ -25,7 +25,7 @@ from bem_drivers.base import (
     Reading,
 )
 from bem_drivers.line import LineLink, line_link
-from bem_drivers.scpi.codec import Template, is_one_of, value_of
+from bem_drivers.scpi.codec import is_one_of, template, value_of
 from bem_drivers.scpi.description import (
     CONTROLLED,
     UNITS,
@@ -327,8 +327,8 @@ class ScpiPower(PowerDevice):
         Raises:
             ConfigurationRefused: it holds another; both are in the message.
         """
-        template = Template(settable.set)
-        sent = template.rounded(value / settable.scale) * settable.scale
+        line = template(settable.set)
+        sent = line.rounded(value / settable.scale) * settable.scale
         slack = settable.tolerance + _ROUNDING
         if abs(sent - value) > slack:
             raise ConfigurationRefused(
@@ -336,7 +336,7 @@ class ScpiPower(PowerDevice):
                 f"further off than its tolerance {settable.tolerance:g}; give it more digits in "
                 "its description"
             )
-        self._instrument.tell([template.line(value / settable.scale)])
+        self._instrument.tell([line.line(value / settable.scale)])
         if settable.ask is None:
             return sent
         held = self._instrument.settled(

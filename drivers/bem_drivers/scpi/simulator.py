@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bem_drivers.base import Command, Mode
-from bem_drivers.scpi.codec import Template, same_line
+from bem_drivers.scpi.codec import Template, same_line, template
 from bem_drivers.scpi.description import (
     AnyDescription,
     FaultQuery,
@@ -303,7 +303,7 @@ class ScpiPowerUnit(ScpiMeterUnit):
     def _number(self, settable: Settable, quantity: str, value: float) -> _Number:
         most: float = getattr(self.description.ratings, f"{quantity}_max")
         # Instruments let themselves be set a little beyond their ratings.
-        return _Number(settable, Template(settable.set), quantity, most * 1.05, value)
+        return _Number(settable, template(settable.set), quantity, most * 1.05, value)
 
     def advance(self, now_ns: int) -> None:
         super().advance(now_ns)

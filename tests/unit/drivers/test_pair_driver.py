@@ -57,7 +57,7 @@ class Pair:
             for at_ns, kind, facts in bench.ledger
             if kind == "output"
         ]
-        return sorted(switched)
+        return sorted(switched, key=lambda event: event[0])
 
 
 def make_pair(clock: ManualClock, **settings: object) -> Pair:
@@ -270,7 +270,7 @@ def test_it_opens_whole_or_not_at_all(clock: ManualClock, missing: str) -> None:
 def test_a_load_in_place_of_the_source_is_refused(clock: ManualClock) -> None:
     made = make_pair(clock)
     exchanged = PairDevice(SETTINGS, clock, made.load.driver, made.source.driver)
-    with pytest.raises(WrongDevice, match="cannot charge.*exchange source and load"):
+    with pytest.raises(WrongDevice, match=r"cannot charge.*exchange source and load"):
         exchanged.open()
 
 
