@@ -20,15 +20,15 @@ class DriverSpec:
     """A driver: its name, the settings it takes, and how to make a device from them.
 
     ``make(settings, clock)`` returns an unopened device; it touches no hardware.
-    ``place(settings)`` names what only one process of a machine may use: one place, several of
-    them for a device made of others, or ``None`` where every device is one of its own.
+    ``places(settings)`` names what only one process of a machine may use; nothing where every
+    device is one of its own.
     """
 
     name: str
     title: str
     settings: type[BaseModel]
     make: Callable[[Any, Clock], Device]
-    place: Callable[[Any], str | tuple[str, ...] | None] = lambda _settings: None
+    places: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
 
 
 def driver_names() -> list[str]:
@@ -51,17 +51,14 @@ def driver(name: str) -> DriverSpec:
 
 
 def device_places(name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """Get all that only one process of this machine may use with these raw settings, sorted.
+    """Get what only one process of this machine may use with these raw settings.
 
     Raises:
         LookupError: no such driver.
         pydantic.ValidationError: settings it does not take; each error has its path.
     """
     spec = driver(name)
-    place = spec.place(spec.settings.model_validate(settings))
-    if place is None:
-        return ()
-    return (place,) if isinstance(place, str) else tuple(sorted(set(place)))
+    return spec.places(spec.settings.model_validate(settings))
 
 
 def make_device(name: str, settings: Mapping[str, Any], clock: Clock | None = None) -> Device:

@@ -25,7 +25,7 @@ DRIVER = DriverSpec(
     title="Source and load as one power path",
     settings=PairSettings,
     make=_make,
-    place=_places,
+    places=_places,
 )
 
 __all__ = ["DRIVER", "PairSettings"]

@@ -20,9 +20,9 @@ def _make_meter(settings: MeterSettings, clock: Clock) -> Device:
     return ScpiMeter(settings, clock)
 
 
-def _place(settings: ScpiSettings) -> str:
+def _places(settings: ScpiSettings) -> tuple[str, ...]:
     """A line has one owner."""
-    return settings.address.name
+    return (settings.address.name,)
 
 
 SOURCE = DriverSpec(
@@ -30,21 +30,21 @@ SOURCE = DriverSpec(
     title="Power supply described by SCPI lines",
     settings=SourceSettings,
     make=_make_power,
-    place=_place,
+    places=_places,
 )
 LOAD = DriverSpec(
     name="scpi-load",
     title="Electronic load described by SCPI lines",
     settings=LoadSettings,
     make=_make_power,
-    place=_place,
+    places=_places,
 )
 METER = DriverSpec(
     name="scpi-meter",
     title="Meter described by SCPI lines",
     settings=MeterSettings,
     make=_make_meter,
-    place=_place,
+    places=_places,
 )
 
 __all__ = ["LOAD", "METER", "SOURCE", "LoadSettings", "MeterSettings", "SourceSettings"]

@@ -53,7 +53,7 @@ def test_a_packaged_description_makes_a_device(name: str) -> None:
         {"address": {"kind": "tcp", "host": "10.0.0.5", "port": 5025}, "instrument": name}
     )
     assert isinstance(spec.make(settings, ManualClock()), Device)
-    assert spec.place(settings) == "tcp 10.0.0.5:5025"
+    assert spec.places(settings) == ("tcp 10.0.0.5:5025",)
 
 
 def test_a_description_may_be_a_file(tmp_path: Path) -> None:

@@ -34,6 +34,7 @@ def test_a_device_that_another_station_drives_is_left_alone(
     definition = {"id": "two", "name": "Two", "power": {"driver": "epc", "settings": epc(0x13)}}
     settings.station_file("two").write_text(yaml.safe_dump(definition))
     (place,) = device_places("epc", epc(0x13))
+    assert place is not None
     with DeviceLock(settings.data_dir / "devices", place):
         assert run(settings, "two") == 1
         assert "the device at socketcan:can0, EPC 0x13 is driven by process" in caplog.text
