@@ -6,55 +6,27 @@ line on its standard input is a fault of all units, such as ``voltage 4.5`` or `
 """
 
 import argparse
-import json
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from pydantic import ValidationError
 
 from bem_drivers.can import Frame
-from bem_drivers.epc.simulator import EpcUnit, Record
-from bem_drivers.epc.simulator_port import SlcanPort
+from bem_drivers.epc.simulator import EpcUnit
 from bem_drivers.epc.simulator_stage import EpcUnitSettings
 from bem_drivers.model import BatteryModelSettings, Chemistry
+from bem_drivers.simulation.ledger import Ledger
+from bem_drivers.simulation.slcan_port import SlcanPort
 
 NS_PER_MS = 1_000_000
 SENSORS = ("body", "anode", "ambient")
 _READ_SIZE = 4096
-
-
-class Ledger:
-    """What truly happened, one JSON object a line, for tests to compare with what was recorded.
-
-    ``t_ns`` is the monotonic clock, which all processes of a machine share; ``device`` the id of
-    the unit. Kinds: ``answer`` (ls_mv, ls_ma, hs_mv), ``command`` (frame, accepted), ``limits``
-    (register, min, max, accepted), ``mode`` (mode, reason), ``output`` (on, reason), ``internal``
-    (code), ``fault`` (order). A line is written whole before the frame it tells of leaves.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-
-    def of(self, device_id: int) -> Record:
-        """Get the recorder of one unit."""
-
-        def record(t_ns: int, kind: str, facts: Mapping[str, object]) -> None:
-            line = json.dumps(
-                {"t_ns": t_ns, "device": device_id, "kind": kind, **facts}, separators=(",", ":")
-            )
-            os.write(self._file, line.encode() + b"\n")
-
-        return record
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
 
 
 class EpcSimulator:

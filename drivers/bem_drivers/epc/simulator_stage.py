@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from bem_drivers.base import OFF, Command, Mode
 from bem_drivers.epc.simulator_faults import NO_FAULTS
 from bem_drivers.model import BatteryModel, BatteryModelSettings
-from bem_drivers.model.regulator import regulated_current
+from bem_drivers.simulation.circuit import Lead, Terminals
 
 FULL_SCALE = 4095
 LS_VOLTAGE_SPAN_MV = 6000
@@ -19,11 +19,8 @@ MILLIAMPERE_PER_AMPERE = 1000
 COUNT_A = LS_CURRENT_SPAN_MA / FULL_SCALE / MILLIAMPERE_PER_AMPERE
 
 
-class EpcUnitSettings(BaseModel):
-    """One simulated unit with its battery.
-
-    ``speed`` makes the battery's time pass faster; the firmware's own time never changes.
-    """
+class EpcTraits(BaseModel):
+    """What one simulated unit is like, whatever hangs on it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -33,10 +30,18 @@ class EpcUnitSettings(BaseModel):
     anode_sensor: bool = False
     ambient_sensor: bool = False
     supply_voltage: float = Field(default=8.0, ge=0, description="high side (V)")
-    battery: BatteryModelSettings = BatteryModelSettings()
-    speed: float = Field(default=1.0, gt=0, le=100_000)
     noise_counts: float = Field(default=0.0, ge=0, le=50, description="noise of a converter (LSB)")
     seed: int = 0
+
+
+class EpcUnitSettings(EpcTraits):
+    """One simulated unit with its battery.
+
+    ``speed`` makes the battery's time pass faster; the firmware's own time never changes.
+    """
+
+    battery: BatteryModelSettings = BatteryModelSettings()
+    speed: float = Field(default=1.0, gt=0, le=100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +59,36 @@ class PowerStage:
 
     The current settles within a few milliseconds in the firmware, below the 10 ms at which it
     answers; here it settles at once.
+
+    With a ``lead`` the stage hangs on a battery that others may hang on too; then ``battery`` of
+    the settings counts for nothing, and ``speed`` must be that of the lead's terminals.
+
+    Raises:
+        ValueError: the speeds differ.
     """
 
-    def __init__(self, settings: EpcUnitSettings) -> None:
-        self.battery = BatteryModel(settings.battery)
+    def __init__(self, settings: EpcUnitSettings, lead: Lead | None = None) -> None:
+        if lead is None:
+            lead = Terminals(settings.battery, settings.speed).connect("stage")
+        if lead.terminals.speed != settings.speed:
+            raise ValueError(
+                f"EPC 0x{settings.device_id:02X} has the speed {settings.speed:g} and its battery "
+                f"{lead.terminals.speed:g}; give both the same"
+            )
+        lead.catch_up()
+        self.lead = lead
         self.supply_voltage = settings.supply_voltage
         self.cell_connected = True
         self.faults = NO_FAULTS
+        self._driven = Command(Mode.CC, 0.0)
         self._settings = settings
         # Repeatable noise on a simulated converter; nothing secret depends on it.
         self._random = random.Random(settings.seed)  # noqa: S311 - noise, not a secret
+
+    @property
+    def battery(self) -> BatteryModel:
+        """The battery as it truly is."""
+        return self.lead.terminals.battery
 
     @property
     def ls_mv(self) -> int:
@@ -76,7 +101,7 @@ class PowerStage:
     @property
     def ls_ma(self) -> int:
         """Current as the firmware reads it (mA); 8.06 mA a count, so that no current reads -4."""
-        amperes = self.battery.current if self.cell_connected else 0.0
+        amperes = self.lead.current if self.cell_connected else 0.0
         return self._converted(amperes * 1000, LS_CURRENT_SPAN_MA, LS_CURRENT_OFFSET_MA)
 
     @property
@@ -89,7 +114,7 @@ class PowerStage:
         """Get body, anode, ambient (0.1 degC); 0 for a sensor that is not fitted."""
         degrees = self.battery.temperature if self.faults.body is None else self.faults.body
         body = int(degrees * 10)
-        ambient = int(self._settings.battery.ambient_degc * 10)
+        ambient = int(self.battery.settings.ambient_degc * 10)
         fitted = self._settings
         return (
             body if fitted.body_sensor else 0,
@@ -100,27 +125,35 @@ class PowerStage:
     def flow(self, command: Command, bounds: Bounds, model_s: float) -> None:
         """Let the stage obey ``command`` for ``model_s`` of the battery's time (s)."""
         if command is OFF or not self.cell_connected:
-            self.battery.step(0.0, model_s)
-            return
-        if self.faults.current is not None:
-            self.battery.step(self.faults.current, model_s)
-            return
-        lowest = bounds.current_min / MILLIAMPERE_PER_AMPERE
-        highest = bounds.current_max / MILLIAMPERE_PER_AMPERE
-        if command.mode is Mode.CC:
-            current = command.setpoint  # checked once, when the command came
+            self.lead.ask(OFF, 0.0, 0.0)
+        elif self.faults.current is not None:
+            self._drive(self.faults.current)
         else:
-            current = regulated_current(self.battery, command, model_s, lowest, highest)
-        if lowest <= current < lowest + COUNT_A:
-            # The loop regulates the reading, which is cut off downwards: a discharge at the limit
-            # stays at the last count within it and does not trip.
-            current = lowest + COUNT_A
+            self._regulate(command, bounds)
+        self.lead.flow(model_s)
+
+    def _regulate(self, command: Command, bounds: Bounds) -> None:
         millivolts = max(int(self.battery.voltage * 1000), 1)
-        if current >= 0:
-            current = min(current, _power_clamp(bounds.power_max, millivolts))
-        else:
-            current = max(current, -_power_clamp(-bounds.power_min, millivolts))
-        self.battery.step(current, model_s)
+        most = _power_clamp(bounds.power_max, millivolts)
+        least = -_power_clamp(-bounds.power_min, millivolts)
+        # The loop regulates the reading, which is cut off downwards: a discharge at the limit
+        # stays at the last count within it and does not trip.
+        lowest = bounds.current_min / MILLIAMPERE_PER_AMPERE
+        within = max(lowest + COUNT_A, least)
+        if command.mode is not Mode.CC:
+            highest = min(bounds.current_max / MILLIAMPERE_PER_AMPERE, most)
+            self.lead.ask(command, min(within, highest), highest)
+            return
+        # Checked against the limits once, when the command came; those of today may be others.
+        current = command.setpoint
+        if lowest <= current < lowest + COUNT_A:
+            current = lowest + COUNT_A
+        self._drive(min(max(current, least), most))
+
+    def _drive(self, current: float) -> None:
+        if current != self._driven.setpoint:
+            self._driven = Command(Mode.CC, current)
+        self.lead.ask(self._driven, current, current)
 
     def _converted(self, value: float, span: int, offset: int) -> int:
         counts = int((value - offset) * FULL_SCALE / span)

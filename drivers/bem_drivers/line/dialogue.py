@@ -53,18 +53,24 @@ class Dialogue:
         """Let go of the line. Idempotent, never raises."""
         self._link.close()
 
-    def tell(self, line: str) -> None:
+    def tell(self, line: str, *, echo: bool = False) -> None:
         """Send a line that is not answered.
 
+        With ``echo`` the device repeats it, which is waited for: it would otherwise turn up where
+        the echo of the next question belongs.
+
         Raises:
-            CommunicationLost: the line has gone.
+            CommunicationLost: the line has gone, or the echo is missing.
+            ProtocolViolated: something else where the echo belongs.
         """
-        if self._busy_ns is not None:
-            early_ns = self._busy_ns + self._spacing_ns - self._clock.monotonic_ns()
-            if early_ns > 0:
-                self._clock.sleep(early_ns / 1e9)
-        self._link.send(line)
-        self._busy_ns = self._clock.monotonic_ns()
+        if not echo:
+            self._send(line)
+            return
+        self._link.drop()
+        self._out_of_step = True
+        self._send(line)
+        self._await_echo(line, self._deadline_ns())
+        self._out_of_step = False
 
     def ask(self, line: str, *, echo: bool = False) -> tuple[str, int]:
         """Send a line and get its answer with the instant (monotonic ns) of its arrival.
@@ -80,18 +86,32 @@ class Dialogue:
         self._link.drop()
         # Until an answer is there: whatever leaves this method early leaves one outstanding.
         self._out_of_step = True
-        self.tell(line)
-        deadline_ns = self._clock.monotonic_ns() + round(self._reply_timeout_s * 1e9)
+        self._send(line)
+        deadline_ns = self._deadline_ns()
         if echo:
-            repeated, _ = self._await_line(line, deadline_ns)
-            if repeated.strip() != line.strip():
-                raise ProtocolViolated(
-                    f"{self.name}: {repeated[:80]!r} came where the echo of {line!r} belongs; "
-                    "check that the device echoes and that nothing else writes to the line"
-                )
+            self._await_echo(line, deadline_ns)
         answer, at_ns = self._await_line(line, deadline_ns)
         self._out_of_step = False
         return answer, at_ns
+
+    def _send(self, line: str) -> None:
+        if self._busy_ns is not None:
+            early_ns = self._busy_ns + self._spacing_ns - self._clock.monotonic_ns()
+            if early_ns > 0:
+                self._clock.sleep(early_ns / 1e9)
+        self._link.send(line)
+        self._busy_ns = self._clock.monotonic_ns()
+
+    def _deadline_ns(self) -> int:
+        return self._clock.monotonic_ns() + round(self._reply_timeout_s * 1e9)
+
+    def _await_echo(self, line: str, deadline_ns: int) -> None:
+        repeated, _ = self._await_line(line, deadline_ns)
+        if repeated.strip() != line.strip():
+            raise ProtocolViolated(
+                f"{self.name}: {repeated[:80]!r} came where the echo of {line!r} belongs; "
+                "check that the device echoes and that nothing else writes to the line"
+            )
 
     def _await_line(self, question: str, deadline_ns: int) -> tuple[str, int]:
         left_s = (deadline_ns - self._clock.monotonic_ns()) / 1e9

@@ -1,6 +1,7 @@
 """Lines over anything that has a file descriptor: what serial ports and TCP have in common."""
 
 import contextlib
+import logging
 import select
 import time
 from abc import ABC, abstractmethod
@@ -9,6 +10,8 @@ from typing import Protocol
 
 from bem_drivers.base import CommunicationLost
 from bem_drivers.line.buffer import LineBuffer
+
+logger = logging.getLogger(__name__)
 
 SEND_TIMEOUT_S = 0.5
 READ_SIZE = 4096
@@ -47,6 +50,7 @@ class StreamLine(ABC):
         self._buffer = LineBuffer()
         self._stream: Stream | None = None
         self._poll = select.poll()
+        self._lost = False
 
     @abstractmethod
     def _connect(self) -> Stream:
@@ -63,6 +67,9 @@ class StreamLine(ABC):
         self._buffer.clear()
         self._poll = select.poll()
         self._poll.register(stream.fileno(), select.POLLIN)
+        if self._lost:
+            self._lost = False
+            logger.info("%s works again", self.name)
 
     def send(self, line: str) -> None:
         with self._talking() as stream:
@@ -107,6 +114,8 @@ class StreamLine(ABC):
         except OSError as error:
             # At once, so that the port's name is free for the device that comes back.
             self.close()
+            self._lost = True
+            logger.warning("%s does not work any more: %s", self.name, error)
             raise CommunicationLost(
                 f"{self.name} does not work any more: {error}. {self._advice()}"
             ) from error

@@ -3,7 +3,7 @@
 from bem_drivers.base import Clock, CommunicationLost, DeviceNotFound
 from bem_drivers.line.buffer import LineBuffer
 from bem_drivers.simulation.outbox import Outbox
-from bem_drivers.simulation.unit import Answer, LineUnit, encoded
+from bem_drivers.simulation.unit import Answer, LineUnit, encoded, is_ended
 
 
 class LoopbackLine:
@@ -96,5 +96,5 @@ class LoopbackLine:
             answer = self._to_replace.pop(0)
         if self._to_delay_ns:
             delay_ns, self._to_delay_ns = self._to_delay_ns, 0
-            answer = Answer(answer, delay_ns=delay_ns)
+            answer = Answer(answer, delay_ns=delay_ns, ended=is_ended(answer))
         return [answer]
