@@ -17,10 +17,11 @@ def _make(settings: EpcSettings, clock: Clock) -> Device:
     return EpcDriver(settings, clock)
 
 
-def _place(settings: EpcSettings) -> str:
+def _places(settings: EpcSettings) -> tuple[str, ...]:
     """An SLCAN port has one owner, whatever hangs on it; other buses are shared."""
     bus = f"{settings.bus.interface}:{settings.bus.channel}"
-    return bus if settings.bus.interface == "slcan" else f"{bus}, EPC 0x{settings.device_id:02X}"
+    shared = settings.bus.interface != "slcan"
+    return (f"{bus}, EPC 0x{settings.device_id:02X}" if shared else bus,)
 
 
 def _simulator() -> "SimulatorSpec":
@@ -35,7 +36,7 @@ DRIVER = DriverSpec(
     title="EPC regenerative converter (CAN)",
     settings=EpcSettings,
     make=_make,
-    place=_place,
+    places=_places,
     simulate=_simulator,
 )
 

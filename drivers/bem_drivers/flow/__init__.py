@@ -17,9 +17,9 @@ def _make(settings: FlowSettings, clock: Clock) -> Device:
     return FlowMeter(settings, clock)
 
 
-def _place(settings: FlowSettings) -> str:
+def _places(settings: FlowSettings) -> tuple[str, ...]:
     """A port and a connection have one owner."""
-    return settings.address.name
+    return (settings.address.name,)
 
 
 def _simulator() -> "SimulatorSpec":
@@ -34,7 +34,7 @@ DRIVER = DriverSpec(
     title="Flow meter for two electrolytes (serial)",
     settings=FlowSettings,
     make=_make,
-    place=_place,
+    places=_places,
     simulate=_simulator,
 )
 

@@ -40,14 +40,13 @@ class Dialogue:
         return f"{self._name} at {self._link.name}"
 
     def open(self) -> None:
-        """Connect.
+        """Connect. A question that was open stays so: its answer may come to the new connection.
 
         Raises:
             DeviceNotFound: the port is missing, taken or forbidden, or the host does not answer.
         """
         self._link.open()
         self._busy_ns = None
-        self._out_of_step = False
 
     def close(self) -> None:
         """Let go of the line. Idempotent, never raises."""

@@ -2,10 +2,18 @@
 
 import contextlib
 import os
+import stat
 from pathlib import Path
 
 _PROC = Path("/proc")
 _LONGEST_NAME = 80
+_PSEUDO_TERMINALS = range(136, 144)
+"""Major numbers of the far ends of pseudo-terminals (Linux, devices.txt)."""
+
+
+def is_pseudo_terminal(status: os.stat_result) -> bool:
+    """Tell whether a port is simulated."""
+    return stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) in _PSEUDO_TERMINALS
 
 
 def port_holder(port: str) -> str | None:
@@ -15,8 +23,8 @@ def port_holder(port: str) -> str | None:
     whosever it is, an open file only to its user and to root.
     """
     with contextlib.suppress(OSError):
-        status = os.stat(port)  # noqa: PTH116 - the devices' numbers are what counts here
-        pid = _locker(status.st_dev, status.st_ino) or _opener(status.st_rdev)
+        status = Path(port).stat()
+        pid = _locker(status.st_dev, status.st_ino) or _opener(status)
         if pid is not None:
             return f"process {pid} ({_name(pid)})"
     return None
@@ -34,17 +42,26 @@ def _locker(device: int, inode: int) -> int | None:
     return None
 
 
-def _opener(device: int) -> int | None:
-    """Look for a process that has the character device open."""
+def _opener(port: os.stat_result) -> int | None:
+    """Look for another process that has the character device open."""
+    if not stat.S_ISCHR(port.st_mode):
+        return None
     for process in _PROC.iterdir():
         if not process.name.isdecimal() or int(process.name) == os.getpid():
             continue
         with contextlib.suppress(OSError):
             for descriptor in (process / "fd").iterdir():
                 with contextlib.suppress(OSError):
-                    if device and descriptor.stat().st_rdev == device:
+                    if _is_same(descriptor.stat(), port):
                         return int(process.name)
     return None
+
+
+def _is_same(one: os.stat_result, port: os.stat_result) -> bool:
+    # Each container numbers its pseudo-terminals from 0; only the file system tells them apart.
+    return one.st_rdev == port.st_rdev and (
+        not is_pseudo_terminal(port) or one.st_dev == port.st_dev
+    )
 
 
 def _name(pid: int) -> str:

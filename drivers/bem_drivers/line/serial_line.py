@@ -3,20 +3,17 @@
 import errno
 import fcntl
 import os
-import stat
 import termios
 
 import serial
 
 from bem_drivers.base import DeviceNotFound
-from bem_drivers.line.holder import port_holder
+from bem_drivers.line.holder import is_pseudo_terminal, port_holder
 from bem_drivers.line.settings import SerialSettings
 from bem_drivers.line.stream import READ_SIZE, SEND_TIMEOUT_S, StreamLine
 
 _PARITY = {"none": serial.PARITY_NONE, "odd": serial.PARITY_ODD, "even": serial.PARITY_EVEN}
 _TAKEN = (errno.EBUSY, errno.EAGAIN)
-_PSEUDO_TERMINALS = range(136, 144)
-"""Major numbers of the far ends of pseudo-terminals (Linux, devices.txt)."""
 
 
 class SerialLine(StreamLine):
@@ -55,7 +52,9 @@ class _SerialStream:
             exclusive=True,
         )
         try:
-            if not is_pseudo_terminal(self._port.fileno()):
+            # The mark lasts until the last one closes the port. A simulator holds its port open,
+            # so that the mark of a client that was killed would lock out the next one.
+            if not is_pseudo_terminal(os.fstat(self._port.fileno())):
                 fcntl.ioctl(self._port.fileno(), termios.TIOCEXCL)
             self._port.reset_input_buffer()
         except (OSError, termios.error):
@@ -75,16 +74,6 @@ class _SerialStream:
 
     def close(self) -> None:
         self._port.close()
-
-
-def is_pseudo_terminal(descriptor: int) -> bool:
-    """Tell whether a port is simulated.
-
-    ``TIOCEXCL`` lasts until the last one closes the port. A simulator holds its port open, so
-    that the mark of a client that was killed would lock out the next one.
-    """
-    status = os.fstat(descriptor)
-    return stat.S_ISCHR(status.st_mode) and os.major(status.st_rdev) in _PSEUDO_TERMINALS
 
 
 def _why(port: str, error: Exception) -> str:

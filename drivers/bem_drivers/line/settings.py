@@ -17,7 +17,9 @@ class SerialSettings(BaseModel):
 
     kind: Literal["serial"] = "serial"
     port: str = Field(min_length=1, title="Port", description="such as /dev/bem/ea-123")
-    baudrate: int = Field(default=9600, ge=50, le=4_000_000, title="Baud rate", description="bit/s")
+    baudrate: int = Field(
+        default=9600, ge=50, le=4_000_000, title="Baud rate", description="speed (bit/s)"
+    )
     parity: Literal["none", "odd", "even"] = Field(default="none", title="Parity")
     data_bits: Literal[8] = Field(default=8, title="Data bits")
     stop_bits: Literal[1, 2] = Field(default=1, title="Stop bits")

@@ -42,8 +42,9 @@ class LoopbackLine:
         if self.unplugged:
             raise DeviceNotFound(f"{self.name} is unplugged: plug it in")
         self._open = True
+        # What is still under way comes to whoever has the line then.
+        self._take(self._clock.monotonic_ns())
         self._buffer.clear()
-        self._outbox.clear()
 
     def send(self, line: str) -> None:
         self._check()
