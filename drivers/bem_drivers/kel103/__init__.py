@@ -1,0 +1,39 @@
+"""The RS PRO RS-KEL103 electronic load on a serial line: driver and simulator."""
+
+from typing import TYPE_CHECKING
+
+from bem_drivers.base import Clock, Device
+from bem_drivers.kel103.settings import Kel103Settings
+from bem_drivers.registry import DriverSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.simulation.spec import SimulatorSpec
+
+
+def _make(settings: Kel103Settings, clock: Clock) -> Device:
+    """Make the driver; the simulator and a check of settings do without its libraries."""
+    from bem_drivers.kel103.driver import Kel103Driver
+
+    return Kel103Driver(settings, clock)
+
+
+def _place(settings: Kel103Settings) -> str:
+    return settings.address.name
+
+
+def _simulate() -> "SimulatorSpec":
+    from bem_drivers.kel103.simulator import SIMULATOR
+
+    return SIMULATOR
+
+
+DRIVER = DriverSpec(
+    name="kel103",
+    title="RS PRO RS-KEL103 electronic load (serial)",
+    settings=Kel103Settings,
+    make=_make,
+    place=_place,
+    simulate=_simulate,
+)
+
+__all__ = ["DRIVER", "Kel103Settings"]
