@@ -1,0 +1,28 @@
+"""EA Elektro-Automatik power supplies PS 2000 B, EPS and PSB: driver and simulator."""
+
+from bem_drivers.base import Clock, Device
+from bem_drivers.ea.settings import EaSettings
+from bem_drivers.registry import DriverSpec
+
+
+def _make(settings: EaSettings, clock: Clock) -> Device:
+    """Make the driver; the simulator and a check of settings do without its libraries."""
+    from bem_drivers.ea.driver import EaDriver
+
+    return EaDriver(settings, clock)
+
+
+def _place(settings: EaSettings) -> str:
+    """The line alone: one process owns it, whichever of two outputs it uses."""
+    return settings.address.name
+
+
+DRIVER = DriverSpec(
+    name="ea",
+    title="EA power supply PS 2000 B, EPS, PSB (SCPI)",
+    settings=EaSettings,
+    make=_make,
+    place=_place,
+)
+
+__all__ = ["DRIVER", "EaSettings"]
