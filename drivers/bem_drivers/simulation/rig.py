@@ -41,7 +41,13 @@ class Rig:
                 one = CanSlot(name, device.driver, simulator, terminals, record)
                 self.buses[device.bus].devices.append(one)
                 self.devices[name] = one
-            self.devices[name].power(True, now_ns)
+            try:
+                self.devices[name].power(True, now_ns)
+            except ValueError as error:
+                self.close()
+                raise BenchError(
+                    f"devices.{name}: {error}; change its settings or batteries"
+                ) from error
         for place in self._pluggable():
             try:
                 place.plug()
