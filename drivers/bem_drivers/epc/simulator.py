@@ -23,7 +23,8 @@ _NEVER = 1 << 62
 class EpcUnit:
     """A unit that was switched on at ``now_ns``. ``record`` gets what a test wants to know.
 
-    With ``on_bus`` its mailboxes wait for :meth:`confirm`, as on a bus that others use too.
+    With ``stage`` it drives that instead of one of its own. With ``on_bus`` its mailboxes wait
+    for :meth:`confirm`, as on a bus that others use too.
     """
 
     def __init__(
@@ -33,15 +34,21 @@ class EpcUnit:
         record: Record | None = None,
         *,
         on_bus: bool = False,
+        stage: PowerStage | None = None,
     ) -> None:
         self.settings = settings
-        self.stage = PowerStage(settings)
+        self._stage = stage or PowerStage(settings)
         self._record = record or (lambda _t, _kind, _facts: None)
         self._on_bus = on_bus
         self._spoiler = Spoiler(settings.seed)
         self._slot_ns = now_ns
         self._unpowered_ns = now_ns
         self._firmware = self._boot(now_ns)
+
+    @property
+    def stage(self) -> PowerStage:
+        """The battery and the supply, to look at and to meddle with."""
+        return self._stage
 
     @property
     def dead(self) -> bool:
@@ -109,6 +116,8 @@ class EpcUnit:
 
     def _change(self, faults: UnitFaults, now_ns: int) -> None:
         before, self.stage.faults = self.stage.faults, faults
+        # Errors are looked for at every tick: one may come and go between two slots.
+        self._firmware.look(now_ns)
         if faults.unplug != before.unplug:
             self._firmware.mailboxes.connect(not faults.unplug, now_ns)
         if faults.unpowered and not before.unpowered:

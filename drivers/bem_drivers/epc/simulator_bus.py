@@ -29,9 +29,8 @@ class UnitBus:
         self.carried = 0
         self._bitrate = bitrate
         self._free_ns = now_ns
-        self._queues: dict[int, deque[tuple[int, Frame]]] = {
-            source: deque() for source in range(_HOST, len(units))
-        }
+        self._queues: dict[int, deque[tuple[int, Frame]]] = {}
+        """What waits for the bus, by source; nobody without a frame is in it."""
         self._due_ns = [now_ns] * len(units)
 
     def send(self, frame: Frame, now_ns: int) -> None:
@@ -39,7 +38,7 @@ class UnitBus:
         if self._bitrate is None:
             self._hand_over(frame, now_ns)
         else:
-            self._queues[_HOST].append((now_ns, frame))
+            self._queue(_HOST, frame, now_ns)
 
     def advance(self, now_ns: int) -> list[Frame]:
         """Let everybody live until ``now_ns``; get what the units had the bus carry until then."""
@@ -82,23 +81,29 @@ class UnitBus:
             if self._bitrate is None:
                 arrived.extend(frames)
             else:
-                self._queues[index].extend((now_ns, frame) for frame in frames)
+                for frame in frames:
+                    self._queue(index, frame, now_ns)
+
+    def _queue(self, source: int, frame: Frame, now_ns: int) -> None:
+        self._queues.setdefault(source, deque()).append((now_ns, frame))
 
     def _next_carried(self) -> tuple[int, int]:
         """Get when the next frame has been carried (ns), and whose it is."""
-        first_ns = min((queue[0][0] for queue in self._queues.values() if queue), default=None)
-        if first_ns is None:
+        if not self._queues:
             return _NEVER_NS, _HOST
-        start_ns = max(first_ns, self._free_ns)
+        start_ns = max(min(queue[0][0] for queue in self._queues.values()), self._free_ns)
         _, source, frame = min(
             (queue[0][1].frame_id, source, queue[0][1])
             for source, queue in self._queues.items()
-            if queue and queue[0][0] <= start_ns
+            if queue[0][0] <= start_ns
         )
         return start_ns + self._duration_ns(frame), source
 
     def _carry(self, source: int, at_ns: int, arrived: list[Frame]) -> None:
-        _, frame = self._queues[source].popleft()
+        queue = self._queues[source]
+        _, frame = queue.popleft()
+        if not queue:
+            del self._queues[source]
         self._free_ns = at_ns
         self.busy_ns += self._duration_ns(frame)
         self.carried += 1

@@ -118,6 +118,13 @@ class Firmware:
             self._report(slot_ns + REPORT_NS)
             self._notify(slot_ns + SLOT_END_NS)
 
+    def look(self, now_ns: int) -> None:
+        """Find at once what has changed around the unit."""
+        if not self.dead:
+            self.run.flow(now_ns, self._judge)
+            self.run.look()
+            self._judge(now_ns)
+
     def lose_power(self, now_ns: int) -> None:
         """Let the output go off without a word."""
         self.run.enter(IDLE_STEP, now_ns, "unpowered")
@@ -299,7 +306,8 @@ class Firmware:
         for message_id, data in due:
             if not self._transmit(message_id, data, now_ns):
                 self.errors.raise_comm()
-                self.run.enter(ERROR_STEP, now_ns, "mailboxes full")
+                if self.run.step.mode != ERROR:
+                    self.run.enter(ERROR_STEP, now_ns, "mailboxes full")
 
     def _is_due(self, message_id: int, period: int | None, now_ns: int) -> bool:
         if period is None or now_ns - self._sent_ns[message_id] < period * PERIOD_NS:
