@@ -12,9 +12,7 @@ def _make(traits: EpcTraits, place: Place) -> EpcUnit:
         battery=lead.terminals.battery.settings,
         speed=lead.terminals.speed,
     )
-    unit = EpcUnit(settings, place.now_ns, place.record)
-    unit.stage = PowerStage(settings, lead)
-    return unit
+    return EpcUnit(settings, place.now_ns, place.record, stage=PowerStage(settings, lead))
 
 
 SIMULATOR = SimulatorSpec(
@@ -26,7 +24,19 @@ SIMULATOR = SimulatorSpec(
         "current NUMBER|off": "A that flow while its output is on, whatever it was told",
         "supply NUMBER|off": "V of its high side",
         "body NUMBER|off": "degC that its body sensor reads",
+        "anode NUMBER|off": "degC that its anode sensor reads",
+        "ambient NUMBER|off": "degC that its ambient sensor reads",
+        "noise NUMBER|off": "noise of each converter in counts",
+        "drift NUMBER|off": "V by which its voltage goes astray in a second of the battery's time",
         "frozen on|off": "it goes on telling what it measured last",
         "silent on|off": "it does not answer questions for measures",
+        "unplug on|off": "it is cut off from the bus, and its mailboxes fill",
+        "unpowered on|off": "it has no power, and starts anew when it has some again",
+        "drop N": "its next N frames are lost",
+        "double N": "its next N frames are sent twice",
+        "garbage N": "its next N frames carry random bytes",
+        "half N": "its next N frames lose half of their bytes",
+        "late MS|off": "its frames leave so much later",
+        "wrong HEX": "its next frame carries these bytes",
     },
 )
