@@ -242,7 +242,7 @@ class PowerDevice(Device):
 
     @abstractmethod
     def keep_alive(self) -> None:
-        """Tell the device's watchdog, if any, that the control loop lives. Called once each loop."""
+        """Tell the device's watchdog, if any, that the loop lives. Called once each loop."""
 
     @abstractmethod
     def apply(self, command: Command) -> None:

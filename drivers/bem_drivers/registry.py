@@ -6,12 +6,15 @@ An entry point names a :class:`DriverSpec`, so that another package can bring a 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from bem_drivers.base import Clock, Device, SystemClock
-from bem_drivers.simulation.spec import SimulatorSpec
+
+if TYPE_CHECKING:
+    # A station has no use for simulators.
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 GROUP = "bem.drivers"
 
@@ -21,7 +24,7 @@ class DriverSpec:
     """A driver: its name, the settings it takes, and how to make a device from them.
 
     ``make(settings, clock)`` returns an unopened device; it touches no hardware.
-    ``place(settings)`` names what only one process of a machine may use, or ``None`` where every
+    ``places(settings)`` names what only one process of a machine may use; nothing where every
     device is one of its own. ``simulate()``, where there is a simulator, says how a bench puts it
     up; it is imported only then.
     """
@@ -30,8 +33,8 @@ class DriverSpec:
     title: str
     settings: type[BaseModel]
     make: Callable[[Any, Clock], Device]
-    place: Callable[[Any], str | None] = lambda _settings: None
-    simulate: Callable[[], SimulatorSpec] | None = None
+    places: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
+    simulate: "Callable[[], SimulatorSpec] | None" = None
 
 
 def driver_names() -> list[str]:
@@ -53,15 +56,15 @@ def driver(name: str) -> DriverSpec:
     raise LookupError(f"no driver {name!r}; installed: {', '.join(driver_names())}")
 
 
-def device_place(name: str, settings: Mapping[str, Any]) -> str | None:
-    """Get what only one process of this machine may use with these raw settings, if anything.
+def device_places(name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """Get what only one process of this machine may use with these raw settings.
 
     Raises:
         LookupError: no such driver.
         pydantic.ValidationError: settings it does not take; each error has its path.
     """
     spec = driver(name)
-    return spec.place(spec.settings.model_validate(settings))
+    return spec.places(spec.settings.model_validate(settings))
 
 
 def make_device(name: str, settings: Mapping[str, Any], clock: Clock | None = None) -> Device:

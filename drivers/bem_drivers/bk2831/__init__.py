@@ -17,8 +17,8 @@ def _make(settings: Bk2831Settings, clock: Clock) -> Device:
     return Bk2831Driver(settings, clock)
 
 
-def _place(settings: Bk2831Settings) -> str:
-    return settings.address.name
+def _places(settings: Bk2831Settings) -> tuple[str, ...]:
+    return (settings.address.name,)
 
 
 def _simulate() -> "SimulatorSpec":
@@ -32,7 +32,7 @@ DRIVER = DriverSpec(
     title="BK Precision 2831E or 5491B multimeter (serial)",
     settings=Bk2831Settings,
     make=_make,
-    place=_place,
+    places=_places,
     simulate=_simulate,
 )
 

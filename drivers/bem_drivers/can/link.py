@@ -1,6 +1,7 @@
 """One device's share of a CAN bus."""
 
 import contextlib
+import errno
 import logging
 import select
 import termios
@@ -13,16 +14,25 @@ from can.interfaces.virtual import VirtualBus
 from bem_drivers.base import CommunicationLost, DeviceNotFound
 from bem_drivers.can.frame import Frame
 from bem_drivers.can.settings import CanSettings
+from bem_drivers.can.trouble import BusTrouble, lasting_trouble
 
 logger = logging.getLogger(__name__)
 
 SEND_TIMEOUT_S = 0.1
+FULL_QUEUE_PAUSE_S = 0.002
+"""Two frames at 125 kbit/s. A full queue of the kernel says nothing when it has room again."""
+MOST_OTHERS = 100
+"""Frames that are no data, taken at a time: a flood of bus errors must not hold up the loop."""
 
 
 class CanLink:
     """Frames whose id matches one of ``filters`` ((id, mask) pairs) on a python-can bus.
 
-    A link whose bus died is of no use until :meth:`open` is called again.
+    With SocketCAN the kernel filters, so that a process does not wake for frames of others. Error
+    frames, bus-off and a full queue are survived. Whoever uses a bus that has gone (adapter pulled,
+    interface down) gets :class:`CommunicationLost` and opens the link again until it is back.
+    Trouble is logged once when it begins and once when frames come again, however often the link
+    is opened meanwhile.
     """
 
     def __init__(self, settings: CanSettings, filters: Sequence[tuple[int, int]]) -> None:
@@ -32,6 +42,7 @@ class CanLink:
         ]
         self._bus: can.BusABC | None = None
         self._poll: select.poll | None = None
+        self._trouble = BusTrouble(logger, self.name)
 
     @property
     def name(self) -> str:
@@ -57,23 +68,31 @@ class CanLink:
         message = can.Message(
             arbitration_id=frame.frame_id, data=frame.data, is_extended_id=False, check=True
         )
+        deadline = time.monotonic() + SEND_TIMEOUT_S
         with self._talking() as bus:
-            bus.send(message, SEND_TIMEOUT_S)
+            while not self._sent(bus, message, deadline):
+                time.sleep(FULL_QUEUE_PAUSE_S)
 
     def receive(self, timeout_s: float) -> Frame | None:
         deadline = time.monotonic() + timeout_s
+        others = 0
         with self._talking() as bus:
             while True:
+                left = deadline - time.monotonic()
                 # First what is here already: an adapter may deliver several frames in one read.
-                message = bus.recv(0 if self._poll is not None else max(timeout_s, 0))
+                message = bus.recv(0 if self._poll is not None else max(left, 0))
                 if message is not None:
                     if _is_data(message):
+                        self._trouble.end()
                         return Frame(message.arbitration_id, bytes(message.data))
-                    continue
-                left = deadline - time.monotonic()
-                if self._poll is None or left <= 0:
+                    self._note_error(message)
+                    others += 1
+                    if left > 0 or others < MOST_OTHERS:
+                        continue
+                if left <= 0:
                     return None
-                self._poll.poll(left * 1000)
+                if self._poll is not None:
+                    self._poll.poll(left * 1000)
 
     def close(self) -> None:
         bus, self._bus, self._poll = self._bus, None, None
@@ -89,10 +108,14 @@ class CanLink:
     def _connect(self) -> can.BusABC:
         settings = self._settings
         if settings.interface == "slcan":
-            from bem_drivers.can.slcan import BufferedSlcanBus
+            from bem_drivers.can.slcan import BufferedSlcanBus, lock_port
 
             return BufferedSlcanBus(
-                settings.channel, settings.bitrate, settings.settle_s, can_filters=self._filters
+                lock_port(settings.channel),
+                settings.channel,
+                settings.bitrate,
+                settings.settle_s,
+                can_filters=self._filters,
             )
         return can.Bus(
             interface=settings.interface,
@@ -101,6 +124,25 @@ class CanLink:
             can_filters=self._filters,
             ignore_config=True,
         )
+
+    @staticmethod
+    def _sent(bus: can.BusABC, message: can.Message, deadline: float) -> bool:
+        """Send; whether the kernel had room for it. After ``deadline`` a full queue is an error."""
+        try:
+            bus.send(message, SEND_TIMEOUT_S)
+        except can.CanOperationError as error:
+            if error.error_code == errno.ENOBUFS and time.monotonic() < deadline:
+                return False
+            raise
+        return True
+
+    def _note_error(self, message: can.Message) -> None:
+        if message.is_error_frame:
+            trouble = lasting_trouble(message.arbitration_id, bytes(message.data))
+            if trouble:
+                self._trouble.begin(trouble)
+            else:
+                logger.debug("CAN bus %s: %s", self.name, message)
 
     @staticmethod
     def _close_port(bus: can.BusABC) -> None:
@@ -117,9 +159,10 @@ class CanLink:
         try:
             yield self._bus
         except (can.CanError, OSError, ValueError, termios.error) as error:
+            reason = error.__cause__ or error
+            self._trouble.begin(reason)
             raise CommunicationLost(
-                f"CAN bus {self.name} does not work any more: {error.__cause__ or error}. "
-                f"{self._advice()}"
+                f"CAN bus {self.name} does not work any more: {reason}. {self._advice()}"
             ) from error
 
     def _advice(self) -> str:

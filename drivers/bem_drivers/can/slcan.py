@@ -5,10 +5,12 @@ every millisecond to look at the clock. With some 40 frames a second that is a m
 a small computer. This subclass keeps its set-up of the adapter and replaces the two ways of frames.
 """
 
+import fcntl
 import logging
+import os
 import time
 
-from can import Message
+from can import CanInitializationError, Message
 from can.exceptions import error_check
 from can.interfaces.slcan import slcanBus
 from can.typechecking import CanFilters
@@ -22,20 +24,63 @@ _BELL = 0x07
 _LONGEST_LINE = 64
 
 
+def lock_port(channel: str) -> int:
+    """Take a port for this opener alone; get the file descriptor that holds the lock.
+
+    Each byte of a port reaches only one of its readers, and whoever opens an adapter resets it. So
+    a second opener is refused before it has said anything.
+
+    Raises:
+        OSError: there is no such port.
+        can.CanInitializationError: somebody has it.
+    """
+    port, _, _baudrate = channel.partition("@")
+    descriptor = os.open(port, os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise CanInitializationError(
+            "it is in use by another device or process, and an SLCAN port has one owner"
+        ) from None
+    return descriptor
+
+
 class BufferedSlcanBus(slcanBus):
-    """Standard data frames over the LAWICEL text protocol."""
+    """Standard data frames over the LAWICEL text protocol.
+
+    ``lock`` is what :func:`lock_port` gave for this port; it is let go of with the bus.
+    """
 
     def __init__(
-        self, channel: str, bitrate: int, settle_s: float, can_filters: CanFilters
+        self, lock: int, channel: str, bitrate: int, settle_s: float, can_filters: CanFilters
     ) -> None:
         self._pending = bytearray()
-        super().__init__(
-            channel,
-            bitrate=bitrate,
-            sleep_after_open=settle_s,
-            timeout=0.0,
-            can_filters=can_filters,
-        )
+        self._lock = lock
+        try:
+            super().__init__(
+                channel,
+                bitrate=bitrate,
+                sleep_after_open=settle_s,
+                timeout=0.0,
+                can_filters=can_filters,
+            )
+        except BaseException:
+            self.release_lock()
+            raise
+
+    def shutdown(self) -> None:
+        """Close the adapter and the port, also when the adapter has gone meanwhile."""
+        try:
+            super().shutdown()
+        finally:
+            self.release_lock()
+
+    def release_lock(self) -> None:
+        """Let others have the port. Idempotent."""
+        lock, self._lock = self._lock, -1
+        if lock >= 0:
+            os.close(lock)
 
     def _recv_internal(
         self,

@@ -1,8 +1,13 @@
 """The regenerative converter EPC on CAN: driver and simulator."""
 
+from typing import TYPE_CHECKING
+
 from bem_drivers.base import Clock, Device
 from bem_drivers.epc.settings import EpcSettings
 from bem_drivers.registry import DriverSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 
 def _make(settings: EpcSettings, clock: Clock) -> Device:
@@ -12,10 +17,18 @@ def _make(settings: EpcSettings, clock: Clock) -> Device:
     return EpcDriver(settings, clock)
 
 
-def _place(settings: EpcSettings) -> str:
+def _places(settings: EpcSettings) -> tuple[str, ...]:
     """An SLCAN port has one owner, whatever hangs on it; other buses are shared."""
     bus = f"{settings.bus.interface}:{settings.bus.channel}"
-    return bus if settings.bus.interface == "slcan" else f"{bus}, EPC 0x{settings.device_id:02X}"
+    shared = settings.bus.interface != "slcan"
+    return (f"{bus}, EPC 0x{settings.device_id:02X}" if shared else bus,)
+
+
+def _simulator() -> "SimulatorSpec":
+    """Make nothing yet, but import the simulator."""
+    from bem_drivers.epc.simulator_bench import SIMULATOR
+
+    return SIMULATOR
 
 
 DRIVER = DriverSpec(
@@ -23,7 +36,8 @@ DRIVER = DriverSpec(
     title="EPC regenerative converter (CAN)",
     settings=EpcSettings,
     make=_make,
-    place=_place,
+    places=_places,
+    simulate=_simulator,
 )
 
 __all__ = ["DRIVER", "EpcSettings"]

@@ -1,8 +1,13 @@
 """The laboratory's flow meter on a serial port: driver and simulator."""
 
+from typing import TYPE_CHECKING
+
 from bem_drivers.base import Clock, Device
 from bem_drivers.flow.settings import FlowSettings
 from bem_drivers.registry import DriverSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 
 def _make(settings: FlowSettings, clock: Clock) -> Device:
@@ -12,9 +17,16 @@ def _make(settings: FlowSettings, clock: Clock) -> Device:
     return FlowMeter(settings, clock)
 
 
-def _place(settings: FlowSettings) -> str:
+def _places(settings: FlowSettings) -> tuple[str, ...]:
     """A port and a connection have one owner."""
-    return settings.address.name
+    return (settings.address.name,)
+
+
+def _simulator() -> "SimulatorSpec":
+    """Make nothing yet, but import the simulator."""
+    from bem_drivers.flow.simulator import SIMULATOR
+
+    return SIMULATOR
 
 
 DRIVER = DriverSpec(
@@ -22,7 +34,8 @@ DRIVER = DriverSpec(
     title="Flow meter for two electrolytes (serial)",
     settings=FlowSettings,
     make=_make,
-    place=_place,
+    places=_places,
+    simulate=_simulator,
 )
 
 __all__ = ["DRIVER", "FlowSettings"]

@@ -17,8 +17,8 @@ def _make(settings: Kel103Settings, clock: Clock) -> Device:
     return Kel103Driver(settings, clock)
 
 
-def _place(settings: Kel103Settings) -> str:
-    return settings.address.name
+def _places(settings: Kel103Settings) -> tuple[str, ...]:
+    return (settings.address.name,)
 
 
 def _simulate() -> "SimulatorSpec":
@@ -32,7 +32,7 @@ DRIVER = DriverSpec(
     title="RS PRO RS-KEL103 electronic load (serial)",
     settings=Kel103Settings,
     make=_make,
-    place=_place,
+    places=_places,
     simulate=_simulate,
 )
 

@@ -22,13 +22,14 @@ LEAST_CAPACITY_LEFT = 0.01
 
 
 class BatteryState(NamedTuple):
-    """All that changes in a battery: shares of 1, V, degC, A, C."""
+    """All that changes in a battery: shares of 1, V, degC, A, C, C."""
 
     state_of_charge: float
     polarisation: float
     temperature: float
     current: float
     coulombs: float
+    moved: float
 
 
 class BatteryModel:
@@ -48,6 +49,9 @@ class BatteryModel:
         self._efficiency = settings.coulombic_efficiency
         # A full cycle moves the capacity twice.
         self._fade = settings.fade_per_cycle / 2.0
+        self._growth = settings.resistance_growth_per_cycle / (2.0 * self._coulombs)
+        self._new_r0, self._new_r1 = self._r0, self._r1
+        self._moved = 0.0
         mass = settings.capacity_ah * settings.cells
         self._heat_capacity = settings.heat_capacity_j_per_k or HEAT_CAPACITY_J_PER_K_AH * mass
         self._cooling_rate = 1.0 / (
@@ -68,6 +72,11 @@ class BatteryModel:
     def capacity(self) -> float:
         """Capacity (Ah) that is left."""
         return self._coulombs / SECONDS_PER_HOUR
+
+    @property
+    def resistance(self) -> float:
+        """Resistance (ohm) that shows at once."""
+        return self._r0
 
     @property
     def open_circuit_voltage(self) -> float:
@@ -92,12 +101,25 @@ class BatteryModel:
     def snapshot(self) -> BatteryState:
         """Get all that changes, to go back to it by :meth:`restore`."""
         return BatteryState(
-            self._soc, self._polarisation, self._temperature, self._current, self._coulombs
+            self._soc,
+            self._polarisation,
+            self._temperature,
+            self._current,
+            self._coulombs,
+            self._moved,
         )
 
     def restore(self, state: BatteryState) -> None:
         """Go back to an earlier instant of this battery."""
-        self._soc, self._polarisation, self._temperature, self._current, self._coulombs = state
+        (
+            self._soc,
+            self._polarisation,
+            self._temperature,
+            self._current,
+            self._coulombs,
+            self._moved,
+        ) = state
+        self._stiffen()
 
     def step(self, current_a: float, dt_s: float) -> None:
         """Let ``current_a`` (A) flow for ``dt_s`` (s, >= 0). Exact for any length.
@@ -210,6 +232,14 @@ class BatteryModel:
         if self._fade:
             faded = self._coulombs - self._fade * abs(coulombs)
             self._coulombs = max(faded, self._fewest_coulombs)
+        self._moved += abs(coulombs)
+        self._stiffen()
+
+    def _stiffen(self) -> None:
+        """Let resistances be those of the charge moved so far; a step itself has those before."""
+        if self._growth:
+            grown = 1.0 + self._growth * self._moved
+            self._r0, self._r1 = self._new_r0 * grown, self._new_r1 * grown
 
     def _stored_share(self) -> float:
         return (self._efficiency if self._current > 0 else 1.0) / self._coulombs

@@ -1,4 +1,4 @@
-"""What simulated devices share: the circuit they hang on, lines, faults and a ledger."""
+"""What simulated devices have in common: lines, faults, the circuit they hang on, a ledger."""
 
 from bem_drivers.simulation.loopback import LoopbackLine
 from bem_drivers.simulation.orders import Faulty

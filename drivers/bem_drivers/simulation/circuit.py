@@ -7,10 +7,10 @@ bounds, as it does on a bench.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bem_drivers.base import OFF, Command, Mode
-from bem_drivers.model.battery import SECONDS_PER_HOUR, current_into
+from bem_drivers.model.battery import SECONDS_PER_HOUR, BatteryModel, current_into
 from bem_drivers.model.ledger import ExactSum, MeteredBattery
 from bem_drivers.model.regulator import substeps
 from bem_drivers.model.settings import BatteryModelSettings
@@ -72,10 +72,12 @@ class Terminals:
         lead = self._leads[name] = Lead(name, self)
         return lead
 
-    def disconnect(self, lead: "Lead") -> None:
-        """Take a lead off; its current ends."""
-        lead.open()
-        self._leads.pop(lead.name, None)
+    def disconnect(self, name: str) -> None:
+        """Take the lead ``name`` off, if it is there; its current ends."""
+        lead = self._leads.pop(name, None)
+        if lead is not None:
+            lead.open()
+            self.flow(0.0)
 
     def advance(self, now_ns: int) -> None:
         """Let current flow until ``now_ns`` (monotonic); an instant that has passed does nothing.
@@ -93,11 +95,10 @@ class Terminals:
 
     def flow(self, dt_s: float) -> None:
         """Let current flow for ``dt_s`` (s, >= 0) of the battery's time, in one step."""
-        leads = [lead for lead in self._leads.values() if lead.command is not OFF]
-        currents = _settle([lead.wish for lead in leads], *self.battery.source(dt_s))
+        leads = [lead for lead in self._leads.values() if lead.wish is not _OPEN]
+        currents = _settle([lead.wish for lead in leads], self.battery, dt_s)
         for lead, current in zip(leads, currents, strict=True):
             lead.carry(current, dt_s)
-        # The books of the leads and of the battery agree to the last bit of this sum.
         self.battery.step(math.fsum(currents), dt_s)
         self._lived_s += dt_s
 
@@ -108,7 +109,7 @@ class Lead:
     def __init__(self, name: str, terminals: Terminals) -> None:
         self.name = name
         self.terminals = terminals
-        self.wish = _Wish(OFF, 0.0, 0.0)
+        self.wish = _OPEN
         self._current = 0.0
         self._books = {True: ExactSum(), False: ExactSum()}
         self._lived_s = terminals.lived_s
@@ -146,29 +147,26 @@ class Lead:
         Raises:
             ValueError: bounds that are not finite or the wrong way round.
         """
-        wish = _Wish(command, current_min, current_max)
-        if wish != self.wish:
-            self.ask(command, current_min, current_max)
+        before = self.wish
+        self.ask(command, current_min, current_max)
+        if self.wish != before:
             self.terminals.flow(0.0)
 
     def ask(self, command: Command, current_min: float, current_max: float) -> None:
         """As :meth:`regulate`, but shown only once time has passed."""
-        if not (math.isfinite(current_min) and math.isfinite(current_max)) or (
-            current_min > current_max
-        ):
+        if not -math.inf < current_min <= current_max < math.inf:
             raise ValueError(
                 f"lead {self.name!r}: {current_min} to {current_max} A are no bounds of a current"
             )
-        self.wish = _Wish(command, current_min, current_max)
-        if command is OFF or command.mode is Mode.OFF:
-            self.wish = _Wish(OFF, 0.0, 0.0)
+        if command.mode is Mode.OFF:
+            self.wish = _OPEN
             self._current = 0.0
+        else:
+            self.wish = _Wish(command, current_min, current_max)
 
     def open(self) -> None:
         """Carry no current."""
-        if self.command is not OFF:
-            self.ask(OFF, 0.0, 0.0)
-            self.terminals.flow(0.0)
+        self.regulate(OFF, 0.0, 0.0)
 
     def flow(self, dt_s: float) -> None:
         """Live on by ``dt_s`` (s) of the battery's time, for an instrument with a clock of its own.
@@ -191,8 +189,7 @@ class Lead:
             self._books[current_a > 0].add(abs(current_a) * dt_s)
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
+class _Wish(NamedTuple):
     command: Command
     lowest: float
     highest: float
@@ -201,28 +198,34 @@ class _Wish:
         return min(max(current, self.lowest), self.highest)
 
     def at(self, voltage: float) -> float:
-        """Get the current (A) that this instrument drives at a voltage of the terminals."""
+        """Get the current (A) for a constant voltage or power at a voltage of the terminals."""
         setpoint = self.command.setpoint
-        if self.command.mode is Mode.CC:
-            return self.within(setpoint)
         if self.command.mode is Mode.CV:
             return self.highest if voltage < setpoint else self.lowest
         return self.within(setpoint / max(voltage, LEAST_VOLTAGE))
 
 
-def _settle(wishes: Sequence[_Wish], source: float, resistance: float) -> list[float]:
-    """Get the current (A) of each lead at a battery that is ``source`` behind ``resistance``."""
-    regulated = [wish for wish in wishes if wish.command.mode is not Mode.CC]
+_OPEN = _Wish(OFF, 0.0, 0.0)
+
+
+def _settle(wishes: Sequence[_Wish], battery: BatteryModel, dt_s: float) -> list[float]:
+    """Get the current (A) of each lead for the next ``dt_s`` (s)."""
+    currents = [
+        wish.within(wish.command.setpoint) if wish.command.mode is Mode.CC else 0.0
+        for wish in wishes
+    ]
+    regulated = [place for place, wish in enumerate(wishes) if wish.command.mode is not Mode.CC]
     if not regulated:
-        return [wish.at(source) for wish in wishes]
-    fixed = math.fsum(wish.at(source) for wish in wishes if wish.command.mode is Mode.CC)
-    shifted = source + resistance * fixed
+        return currents
+    source, resistance = battery.source(dt_s)
+    source += resistance * math.fsum(currents)
     if len(regulated) == 1:
-        settled = [_alone(regulated[0], shifted, resistance)]
-    else:
-        settled = _together(regulated, shifted, resistance)
-    currents = iter(settled)
-    return [wish.at(source) if wish.command.mode is Mode.CC else next(currents) for wish in wishes]
+        currents[regulated[0]] = _alone(wishes[regulated[0]], source, resistance)
+        return currents
+    settled = _together([wishes[place] for place in regulated], source, resistance)
+    for place, current in zip(regulated, settled, strict=True):
+        currents[place] = current
+    return currents
 
 
 def _alone(wish: _Wish, source: float, resistance: float) -> float:

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol
 
 from pydantic import BaseModel
 
 from bem_drivers.simulation.circuit import Lead, Terminals
-
-Record: TypeAlias = Callable[[int, str, Mapping[str, object]], None]
-"""Gets an instant (monotonic ns), a kind and facts: what a test wants to know of a unit."""
+from bem_drivers.simulation.unit import LineUnit, Record
 
 
 class UnitFrame(NamedTuple):
@@ -19,31 +17,7 @@ class UnitFrame(NamedTuple):
     data: bytes
 
 
-class BreakableUnit(Protocol):
-    """A simulated device that can be broken on demand."""
-
-    def break_down(self, order: str, now_ns: int) -> None:
-        """Have a fault from ``now_ns`` on, or have it no longer.
-
-        Raises:
-            ValueError: there is no such fault; the message lists those there are.
-        """
-        ...
-
-
-class LineUnit(BreakableUnit, Protocol):
-    """A device that speaks lines of text. It knows no port and no clock."""
-
-    def receive(self, line: str, now_ns: int) -> list[str]:
-        """Take one line without its end; get the answers without theirs."""
-        ...
-
-    def advance(self, now_ns: int) -> None:
-        """Live until ``now_ns``."""
-        ...
-
-
-class CanUnit(BreakableUnit, Protocol):
+class CanUnit(Protocol):
     """A device on a CAN bus. It knows no port and no clock."""
 
     def receive(self, can_id: int, data: bytes, at_ns: int) -> None:
@@ -57,6 +31,17 @@ class CanUnit(BreakableUnit, Protocol):
     def next_due_ns(self) -> int | None:
         """Get the instant at which to call :meth:`advance` again; ``None``: never by itself."""
         ...
+
+    def break_down(self, order: str, now_ns: int) -> None:
+        """Have a fault from ``now_ns`` on, or have it no longer.
+
+        Raises:
+            ValueError: there is no such fault; the message says which there are.
+        """
+        ...
+
+
+__all__ = ["CanUnit", "LineUnit", "Place", "Record", "SimulatorSpec", "UnitFrame"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +60,15 @@ class Place:
 
     def lead(self, output: int = 0) -> Lead:
         """Get the lead of one output (from 0) to its battery, named after this device."""
-        suffix = f" output {output + 1}" if output else ""
-        return self.terminals[output].connect(self.name + suffix)
+        return self.terminals[output].connect(self._lead_name(output))
+
+    def release(self) -> None:
+        """Take all leads of this device off, as when it is switched off."""
+        for output, terminals in enumerate(self.terminals):
+            terminals.disconnect(self._lead_name(output))
+
+    def _lead_name(self, output: int) -> str:
+        return f"{self.name} output {output + 1}" if output else self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +78,7 @@ class SimulatorSpec:
     ``settings`` are those of one unit, without battery, speed and port, which are the bench's.
     ``make(settings, place)`` gives a :class:`LineUnit` where ``wire`` is ``line`` and
     a :class:`CanUnit` where it is ``can``. ``batteries`` are how few and how many a unit may be
-    connected to; ``orders`` what :meth:`BreakableUnit.break_down` takes, each with an explanation.
+    connected to; ``orders`` what ``break_down`` of the unit takes, each with an explanation.
     """
 
     wire: Literal["line", "can"]

@@ -7,7 +7,7 @@ can be set back. Ends by time and points of a course are landed on exactly.
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from bem.domain.engine import EngineState, Outcome, Reading, advance, begin, current_step, resume
@@ -134,7 +134,7 @@ class Simulation:
         reading = Reading(state.at_us, voltage, current, {TEMPERATURE: temperature})
         if self._watch.judge(step, state, reading, self._verdict) is not self._verdict:
             return None
-        self.outcome = Outcome(replace(state, last=reading), wanted)
+        self.outcome = Outcome(state._replace(last=reading), wanted)
         self._last = reading
         return Moment(reading, step, (), 0, current, None)
 

@@ -200,8 +200,26 @@ class StationDevice(_Section):
     settings: dict[str, object] = Field(default_factory=dict)
 
 
+ChannelName = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,62}$")]
+
+
+class StationMeter(StationDevice):
+    """An instrument beside the power path that only measures.
+
+    ``name`` stands before its voltage, current and power, which are the power path's own names:
+    ``meter_voltage``. ``channels`` chooses of its channels and names them otherwise, each by the
+    device's name for it; without it there are all. ``required``: an experiment ends when the meter
+    is lost or gives nothing for ``stale_s``; otherwise its channels have no values then.
+    """
+
+    name: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,30}$")]
+    channels: dict[str, ChannelName] = Field(default_factory=dict)
+    required: bool = True
+    stale_s: float = Field(default=10.0, ge=0.5, le=600)
+
+
 class StationDefinition(_Section):
-    """One station: its power path and how fast its loop turns.
+    """One station: its power path, its meters, and how fast its loop turns.
 
     ``period_ms``: period of the control loop. ``silence_s``: the device switches off by itself
     after that long without a sign of life. ``time_scale``: above 1 only with a simulated battery
@@ -214,6 +232,29 @@ class StationDefinition(_Section):
     silence_s: float = Field(default=1.0, ge=0.1, le=60, validate_default=True)
     time_scale: float = Field(default=1.0, ge=1, le=1_000_000)
     power: StationDevice
+    meters: tuple[StationMeter, ...] = ()
+
+    @field_validator("meters")
+    @classmethod
+    def _names_are_unique(cls, meters: tuple[StationMeter, ...]) -> tuple[StationMeter, ...]:
+        named = [meter.name for meter in meters]
+        channels = [name for meter in meters for name in meter.channels.values()]
+        for what, names in (("meter", named), ("channel", channels)):
+            twice = [name for name in names if names.count(name) > 1]
+            if twice:
+                raise PydanticCustomError(
+                    "named_twice",
+                    "two have the {what} name '{name}': give each a name of its own",
+                    {"what": what, "name": twice[0]},
+                )
+        taken = [name for name in channels if name in ("voltage", "current", "power")]
+        if taken:
+            raise PydanticCustomError(
+                "name_taken",
+                "channel '{name}' is the power path's own: call it otherwise, such as meter_{name}",
+                {"name": taken[0]},
+            )
+        return meters
 
     @field_validator("silence_s")
     @classmethod

@@ -11,10 +11,21 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bem.runtime.settings import Settings, SettingsError, StationDefinition, load_station
+from bem.runtime.settings import (
+    Settings,
+    SettingsError,
+    StationDefinition,
+    StationDevice,
+    load_station,
+)
 from bem.station.clock import SystemStationClock
-from bem.station.main import StationUnusable, power_device
-from bem_drivers.registry import device_place, driver, driver_names
+from bem.station.main import (
+    StationUnusable,
+    device_places_of,
+    power_device,
+    station_meters,
+)
+from bem_drivers.registry import driver, driver_names
 
 _LOGGER = logging.getLogger(__name__)
 EXIT_FITS = 0
@@ -36,7 +47,8 @@ def check(settings: Settings, station_id: str, candidate: Path) -> int:
         if definition.id != station_id:
             raise StationUnusable(f"id is {definition.id!r}, asked was {station_id!r}")  # noqa: TRY301 - told like the others
         power_device(definition, SystemStationClock())
-        _check_place(settings, definition)
+        station_meters(definition, SystemStationClock())
+        _check_places(settings, definition)
     except SettingsError as error:
         # The path of the candidate says nothing to the person who wrote it.
         sys.stdout.write(str(error).replace(f"{candidate}:", "the definition:").strip() + "\n")
@@ -65,29 +77,33 @@ def list_drivers(*, as_json: bool) -> int:
     return 0
 
 
-def _check_place(settings: Settings, definition: StationDefinition) -> None:
-    """Refuse a device that another station of this node drives.
+def _check_places(settings: Settings, definition: StationDefinition) -> None:
+    """Refuse a device that another station of this node uses, and one that is named twice.
 
     Raises:
         StationUnusable: names the other station and the device.
     """
-    place = device_place(definition.power.driver, definition.power.settings)
-    if place is None:
-        return
+    places = set(device_places_of(_devices(definition)))
+    if len(places) < sum(len(device_places_of([one])) for one in _devices(definition)):
+        raise StationUnusable("two of its devices are at the same place: give each its own")
     for path in sorted(settings.station_files.glob("*.yaml")):
         if path.stem == definition.id:
             continue
         try:
             other = load_station(path)
-            taken = device_place(other.power.driver, other.power.settings)
+            taken = places.intersection(device_places_of(_devices(other)))
         except (SettingsError, LookupError, ValidationError):
             # A definition that cannot run drives nothing.
             continue
-        if taken == place:
+        if taken:
             raise StationUnusable(
-                f"station {other.id!r} ({other.name}) drives the device at {place} already: "
+                f"station {other.id!r} ({other.name}) drives the device at {min(taken)} already: "
                 "give this one another device, or remove that station first"
             )
+
+
+def _devices(definition: StationDefinition) -> tuple[StationDevice, ...]:
+    return (definition.power, *definition.meters)
 
 
 def _in_words(error: StationUnusable) -> str:
@@ -97,7 +113,7 @@ def _in_words(error: StationUnusable) -> str:
         return str(error)
     lines = []
     for problem in cause.errors(include_url=False, include_context=False):
-        path = ".".join(["power.settings", *(str(part) for part in problem["loc"])])
+        path = ".".join([error.path, *(str(part) for part in problem["loc"])])
         found = "" if problem["type"] == "missing" else f" (found {problem['input']!r})"
         lines.append(f"{path}: {problem['msg'].removeprefix('Value error, ')}{found}")
     return "\n".join(lines)

@@ -102,7 +102,7 @@ class Executor:
         if self._journal.has_run(order.experiment):
             raise Refused(f"experiment {order.experiment} has been run here before")
         guards = conductor.check(order.program, order.limits)
-        channels = conductor.power.channels
+        channels = conductor.channels
         run = Run.begin(order, channels, conductor.pace, self._journal, self._clock)
         conductor.protect(guards)
         conductor.begin(run, guards)

@@ -17,12 +17,13 @@ from bem.station.bounds import RunLimits
 from bem.station.clock import StationClock
 from bem.station.holds import Holds
 from bem.station.journal import Journal
+from bem.station.meters import Meters
 from bem.station.orders import Refused
 from bem.station.power import PowerPath
 from bem.station.run import Pace, Run
 from bem.station.safeguards import Safeguards, safeguards
 from bem.station.supervisor import Cause, Judged, Supervisor, Trouble, stale_after_s
-from bem_drivers.base import OFF, ConfigurationRefused, DeviceError, PowerDevice, Ratings
+from bem_drivers.base import OFF, Channel, ConfigurationRefused, DeviceError, PowerDevice, Ratings
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -55,12 +56,14 @@ class Conductor:
         device: PowerDevice,
         journal: Journal,
         clock: StationClock,
+        meters: Meters,
     ) -> None:
         self._silence_s = definition.silence_s
         self._journal = journal
         self._clock = clock
         self.pace = Pace(definition.time_scale, definition.period_ms / 1000)
         self.power = PowerPath(device, clock)
+        self._meters = meters
         self.supervisor = Supervisor(stale_after_s(definition.period_ms / 1000))
         self.holds = Holds(journal, clock)
         self.run: Run | None = None
@@ -73,6 +76,11 @@ class Conductor:
         """Readings up to this instant belong to the past: taken already, or before a command."""
         self._warned = ""
 
+    @property
+    def channels(self) -> tuple[Channel, ...]:
+        """Everything that the station measures: its power path, then its meters."""
+        return self._meters.channels(self.power.channels)
+
     # Passes
 
     def look(self) -> None:
@@ -81,10 +89,11 @@ class Conductor:
         Raises:
             DeviceError: the device does not answer, or does not obey.
         """
-        reading = self.power.read()
+        reading = self._meters.added_to(self.power.read())
         now_ns = self._clock.monotonic_ns()
         self.supervisor.ratings = self.power.ratings
         judged = self.supervisor.judge(reading, now_ns, self.power.commanded)
+        judged = replace(judged, troubles=(*judged.troubles, *self._meters.troubles()))
         self.judged = judged
         if self.run is not None and self.suspension is None:
             self._go_on(self.run, judged)

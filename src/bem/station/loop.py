@@ -14,6 +14,7 @@ from bem.station.commands import Executor
 from bem.station.conductor import Conductor
 from bem.station.inbox import OrderInbox
 from bem.station.journal import Journal
+from bem.station.meters import Meters, no_meters
 from bem.station.orders import Order
 from bem.station.recovery import Recovery
 from bem.station.snapshot import RunView, Snapshot
@@ -34,10 +35,13 @@ class ControlLoop:
         device: PowerDevice,
         journal: Journal,
         clock: StationClock,
+        meters: Meters | None = None,
     ) -> None:
         self._journal = journal
         self._clock = clock
-        self._conductor = Conductor(definition, device, journal, clock)
+        self._conductor = Conductor(
+            definition, device, journal, clock, no_meters(clock) if meters is None else meters
+        )
         self._recovery = Recovery(self._conductor, journal, clock)
         self._executor = Executor(self._conductor, self._recovery, journal, clock)
         self._inbox = OrderInbox()
@@ -139,7 +143,11 @@ class ControlLoop:
             age = timedelta(microseconds=(self._clock.monotonic_ns() - known.at_ns) // 1000)
             measured_at = self._clock.utc_now() - age
         run, lock = self._run_view(), conductor.holds.lock
-        told = (state, reason, power.title, None if run is None else run.told, lock, warning)
+        channels = conductor.channels
+        told = (
+            *(state, reason, power.title, channels),
+            *(None if run is None else run.told, lock, warning),
+        )
         if told != self._told:
             self._told = told
             self._revision += 1
@@ -147,7 +155,7 @@ class ControlLoop:
             state=state,
             reason=reason,
             device=power.title,
-            channels=power.channels,
+            channels=channels,
             ratings=power.ratings,
             values={} if known is None else known.values,
             measured_at=measured_at,

@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import ExitStack, contextmanager
 from math import inf
 from pathlib import Path
 from types import FrameType
@@ -17,19 +18,27 @@ from pydantic import ValidationError
 from bem.runtime.local import LocalReply, check_socket_path
 from bem.runtime.log import reload_logging
 from bem.runtime.notify import Notifier
-from bem.runtime.settings import Settings, SettingsError, StationDefinition, load_station
+from bem.runtime.settings import (
+    Settings,
+    SettingsError,
+    StationDefinition,
+    StationDevice,
+    StationMeter,
+    load_station,
+)
 from bem.station.clock import StationClock, SystemStationClock
 from bem.station.desk import CommandDesk
 from bem.station.journal import Journal
 from bem.station.journal_file import JournalError
 from bem.station.lock import DeviceLock, StationBusy, StationLock
 from bem.station.loop import ControlLoop
+from bem.station.meters import Meters, make_meters
 from bem.station.orders import Order
 from bem.station.pace import Pacer, Waker
 from bem.station.renewal import LOOK_S, Renewal
 from bem.station.server import StationServer
-from bem_drivers.base import Clock, DeviceError, PowerDevice
-from bem_drivers.registry import device_place, make_device
+from bem_drivers.base import Clock, Device, DeviceError, PowerDevice
+from bem_drivers.registry import device_places, make_device
 
 _LOGGER = logging.getLogger(__name__)
 _ENDED_IN_ORDER = ("success", "exec-condition")
@@ -37,7 +46,14 @@ _ENDED_IN_ORDER = ("success", "exec-condition")
 
 
 class StationUnusable(Exception):
-    """The definition of a station cannot be used. The message says why."""
+    """The definition of a station cannot be used. The message says why.
+
+    ``path``: which part of the definition it is of.
+    """
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.path = path
 
 
 def run(settings: Settings, station_id: str) -> int:
@@ -53,9 +69,10 @@ def run(settings: Settings, station_id: str) -> int:
         definition = load_station(settings.station_file(station_id))
         socket = _socket(settings, station_id)
         device = power_device(definition, clock)
+        meters = station_meters(definition, clock)
         with (
             StationLock(settings.station_folder(station_id)),
-            _device_lock(settings, definition),
+            _device_locks(settings, (definition.power, *definition.meters)),
             _Signals() as signals,
         ):
             try:
@@ -63,9 +80,9 @@ def run(settings: Settings, station_id: str) -> int:
                     settings.journal_file(station_id), settings.node.keep_days, clock
                 ) as journal:
                     renewal = _renewal(settings, definition)
-                    return _Process(definition, device, journal, clock, signals, renewal).run(
-                        socket
-                    )
+                    return _Process(
+                        definition, device, meters, journal, clock, signals, renewal
+                    ).run(socket)
             except JournalError as error:
                 _LOGGER.error("station %s cannot record: %s", station_id, error)  # noqa: TRY400 - the message names the remedy, a trace would bury it
                 _switch_off(device, station_id)
@@ -100,7 +117,10 @@ def switch_off(settings: Settings, station_id: str) -> Literal["off", "busy", "u
     try:
         definition = load_station(settings.station_file(station_id))
         device = power_device(definition, SystemStationClock())
-        with StationLock(settings.station_folder(station_id)), _device_lock(settings, definition):
+        with (
+            StationLock(settings.station_folder(station_id)),
+            _device_locks(settings, (definition.power,)),
+        ):
             return "off" if _switch_off(device, station_id) else "unverified"
     except StationBusy as busy:
         _LOGGER.info("%s", busy)
@@ -124,12 +144,22 @@ def _switch_off(device: PowerDevice, station_id: str) -> bool:
     return True
 
 
-def _device_lock(
-    settings: Settings, definition: StationDefinition
-) -> AbstractContextManager[object]:
-    power = definition.power
-    place = device_place(power.driver, power.settings)
-    return nullcontext() if place is None else DeviceLock(settings.data_dir / "devices", place)
+def device_places_of(devices: Iterable[StationDevice]) -> list[str]:
+    """Get what only one station of a machine may use of these devices."""
+    return sorted({place for one in devices for place in device_places(one.driver, one.settings)})
+
+
+@contextmanager
+def _device_locks(settings: Settings, devices: Iterable[StationDevice]) -> Iterator[None]:
+    """Hold the devices.
+
+    Raises:
+        StationBusy: another process has one of them.
+    """
+    with ExitStack() as held:
+        for place in device_places_of(devices):
+            held.enter_context(DeviceLock(settings.data_dir / "devices", place))
+        yield
 
 
 def _renewal(settings: Settings, definition: StationDefinition) -> Renewal | None:
@@ -156,14 +186,33 @@ def power_device(definition: StationDefinition, clock: Clock) -> PowerDevice:
     Raises:
         StationUnusable: its driver or settings are wrong.
     """
-    power = definition.power
-    try:
-        device = make_device(power.driver, power.settings, clock)
-    except (LookupError, ValidationError) as error:
-        raise StationUnusable(f"power.driver {power.driver!r}: {error}") from error
+    device = _device(definition.power, "power", clock)
     if not isinstance(device, PowerDevice):
-        raise StationUnusable(f"power.driver {power.driver!r} makes no device with a power path")
+        raise StationUnusable(
+            f"power.driver {definition.power.driver!r} makes no device with a power path"
+        )
     return device
+
+
+def station_meters(definition: StationDefinition, clock: Clock) -> Meters:
+    """Make the meters of a station, unopened.
+
+    Raises:
+        StationUnusable: a driver or its settings are wrong.
+    """
+
+    def make(meter: StationMeter) -> Device:
+        return _device(meter, f"meters.{definition.meters.index(meter)}", clock)
+
+    return make_meters(definition.meters, make, definition.period_ms / 1000, clock)
+
+
+def _device(device: StationDevice, path: str, clock: Clock) -> Device:
+    try:
+        return make_device(device.driver, device.settings, clock)
+    except (LookupError, ValidationError) as error:
+        said = f"{path}.driver {device.driver!r}: {error}"
+        raise StationUnusable(said, path=f"{path}.settings") from error
 
 
 class _Signals:
@@ -217,6 +266,7 @@ class _Process:
         self,
         definition: StationDefinition,
         device: PowerDevice,
+        meters: Meters,
         journal: Journal,
         clock: StationClock,
         signals: _Signals,
@@ -228,7 +278,8 @@ class _Process:
         self._signals = signals
         self._renewal = renewal
         self._look_ns = clock.monotonic_ns()
-        self._loop = ControlLoop(definition, device, journal, clock)
+        self._meters = meters
+        self._loop = ControlLoop(definition, device, journal, clock, meters)
         self._notifier = Notifier()
 
     def run(self, socket: Path) -> int:
@@ -236,7 +287,7 @@ class _Process:
         desk = CommandDesk(self._journal, _WakingLoop(loop, self._signals.waker))
         try:
             loop.recover()
-            with StationServer(socket, desk, self._journal, lambda: loop.snapshot):
+            with self._meters, StationServer(socket, desk, self._journal, lambda: loop.snapshot):
                 return self._control()
         except Exception as error:  # noqa: BLE001 - logged there, with its trace
             return self._crash(error)

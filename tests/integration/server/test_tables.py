@@ -23,6 +23,11 @@ _OF_SQLITE = (
     "tests/unit/manager/test_worker.py::test_a_message_that_the_database_refuses_blocks_nothing",
     "tests/unit/manager/test_worker.py::test_an_outage_is_said_once_and_ends_by_itself",
 )
+_WITHOUT_THE_DATABASE = (
+    # Processes with settings of their own, which take their time.
+    "tests/unit/web_watch/test_restart.py",
+    "tests/unit/web_watch/test_server.py",
+)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +55,7 @@ def test_the_tests_of_the_records_pass_on_mariadb(
                 *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
                 *("--create-db", f"tests/{folder}"),
                 *(f"--deselect={test}" for test in _OF_SQLITE),
+                *(f"--ignore={file}" for file in _WITHOUT_THE_DATABASE),
             ],
             cwd=_ROOT,
             env=environment | {"BEM_TEST_DATABASE": str(fragment)},

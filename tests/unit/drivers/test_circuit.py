@@ -164,7 +164,8 @@ def test_a_lead_that_is_taken_off_carries_nothing_and_its_name_is_free() -> None
     load.regulate(Command(Mode.CC, -1.0), -2.0, 0.0)
     with pytest.raises(ValueError, match="'load' is at these terminals already"):
         poles.connect("load")
-    poles.disconnect(load)
+    poles.disconnect("load")
+    poles.disconnect("load")
     assert poles.current == 0.0
     poles.connect("load")
 

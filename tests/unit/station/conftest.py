@@ -23,16 +23,18 @@ from bem.domain.program import (
     StepOp,
 )
 from bem.runtime.local import LocalReply
-from bem.runtime.settings import StationDefinition, StationDevice
+from bem.runtime.settings import StationDefinition, StationDevice, StationMeter
 from bem.station.disk import Space, space_of
 from bem.station.journal import Journal
 from bem.station.loop import ControlLoop
+from bem.station.meters import Meter, Meters
 from bem.station.orders import parse_order
 from bem_drivers.base import (
     OFF,
     Channel,
     Command,
     CommunicationLost,
+    Device,
     DeviceError,
     Identity,
     Measured,
@@ -137,6 +139,38 @@ class ScriptedDevice(PowerDevice):
         return [call for call in self.calls if isinstance(call, Command)]
 
 
+class ScriptedMeter(Device):
+    """Measures what the test says."""
+
+    def __init__(self, clock: TurnedClock) -> None:
+        self.identity = Identity("Test", "Meter")
+        self.channels = (
+            Channel("voltage", "V", "Voltage"),
+            Channel("cell_voltage_1", "V", "Cell 1"),
+        )
+        self.clock = clock
+        self.values = {"voltage": 3.7, "cell_voltage_1": 3.7}
+        self.faults: tuple[str, ...] = ()
+        self.error: Exception | None = None
+        self.opened = 0
+
+    def open(self) -> None:
+        if self.error is not None:
+            raise self.error
+        self.opened += 1
+
+    def close(self) -> None:
+        pass
+
+    def read(self) -> Reading:
+        if self.error is not None:
+            raise self.error
+        now = self.clock.now_ns
+        return Reading(
+            {name: Measured(value, now) for name, value in self.values.items()}, faults=self.faults
+        )
+
+
 class Bench:
     """A control loop with everything around it, and words to say what happens to it."""
 
@@ -147,8 +181,10 @@ class Bench:
         folder: Path,
         time_scale: float = 1.0,
         ask_space: Callable[[Path], Space] = space_of,
+        meters: tuple[StationMeter, ...] = (),
     ) -> None:
         self.clock = TurnedClock()
+        self.meters = [Meter(one, ScriptedMeter(self.clock), self.clock) for one in meters]
         self.ask_space = ask_space
         self.device = ScriptedDevice(self.clock)
         self.definition = StationDefinition(
@@ -166,7 +202,8 @@ class Bench:
         """Start the station's process, as far as the loop sees it."""
         self.journal = Journal(self.path, 30.0, self.clock, self.ask_space)
         self.journal.__enter__()
-        self.loop = ControlLoop(self.definition, self.device, self.journal, self.clock)
+        meters = Meters(self.meters, self.period_s, self.clock)
+        self.loop = ControlLoop(self.definition, self.device, self.journal, self.clock, meters)
         self.loop.recover()
         self.turn()
 

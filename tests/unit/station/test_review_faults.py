@@ -18,6 +18,7 @@ from bem.station import main as station_main
 from bem.station.clock import SystemStationClock
 from bem.station.desk import CommandDesk
 from bem.station.journal import Journal
+from bem.station.meters import no_meters
 from bem.station.orders import AcknowledgeOrder
 from bem_drivers.base import OFF, Reading
 
@@ -172,7 +173,12 @@ def test_after_an_error_of_the_program_the_output_goes_off_before_anything_else(
         device.active = OFF
 
     process = station_main._Process(
-        bench.definition, device, bench.journal, SystemStationClock(), station_main._Signals()
+        bench.definition,
+        device,
+        no_meters(bench.clock),
+        bench.journal,
+        SystemStationClock(),
+        station_main._Signals(),
     )
     device.clock = SystemStationClock()  # type: ignore[assignment]  # the real one, as in a process
     monkeypatch.setattr(device, "read", failing)
@@ -188,7 +194,12 @@ def test_the_watchdog_is_fed_by_a_loop_that_is_always_late(
 ) -> None:
     signals = station_main._Signals()
     process = station_main._Process(
-        bench.definition, bench.device, bench.journal, SystemStationClock(), signals
+        bench.definition,
+        bench.device,
+        no_meters(bench.clock),
+        bench.journal,
+        SystemStationClock(),
+        signals,
     )
     passes: list[int] = []
 

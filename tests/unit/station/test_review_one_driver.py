@@ -12,7 +12,7 @@ import yaml
 from bem.runtime.settings import Settings
 from bem.station.lock import DeviceLock
 from bem.station.main import make_safe, run
-from bem_drivers.registry import device_place
+from bem_drivers.registry import device_places
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def test_a_device_that_another_station_drives_is_left_alone(
     settings.station_files.mkdir(parents=True)
     definition = {"id": "two", "name": "Two", "power": {"driver": "epc", "settings": epc(0x13)}}
     settings.station_file("two").write_text(yaml.safe_dump(definition))
-    place = device_place("epc", epc(0x13))
+    (place,) = device_places("epc", epc(0x13))
     assert place is not None
     with DeviceLock(settings.data_dir / "devices", place):
         assert run(settings, "two") == 1
@@ -42,10 +42,10 @@ def test_a_device_that_another_station_drives_is_left_alone(
 
 
 def test_what_counts_as_one_device() -> None:
-    assert device_place("epc", epc(0x13)) != device_place("epc", epc(0x14))
-    assert device_place("epc", epc(0x13)) == device_place("epc", epc(0x13) | {"serial_number": 7})
+    assert device_places("epc", epc(0x13)) != device_places("epc", epc(0x14))
+    assert device_places("epc", epc(0x13)) == device_places("epc", epc(0x13) | {"serial_number": 7})
     port = "/dev/ttyACM0"
-    assert device_place("epc", epc(0x13, "slcan", port)) == device_place(
+    assert device_places("epc", epc(0x13, "slcan", port)) == device_places(
         "epc", epc(0x14, "slcan", port)
     ), "a serial port has one owner"
-    assert device_place("virtual", {}) is None
+    assert device_places("virtual", {}) == ()

@@ -1,6 +1,7 @@
 """Tables and pulse trains as courses: in whole microseconds, and never unrolled."""
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import accumulate, pairwise
 
 from bem.domain import program as compiled
@@ -77,19 +78,16 @@ def _values(context: Context, step: Table | PulseTrain, given: list[float]) -> l
     _, quantity, _ = _QUANTITIES[step.drives]
     values = [context.bounds.fit(value * scale, quantity) for value in given]
     # Of many values that are too high the highest is said, on either side.
-    beyond = [
-        index
-        for index in {values.index(max(values)), values.index(min(values))}
-        if context.bounds.breach(values[index], quantity, "") is not None
-    ]
-    for index in sorted(beyond):
-        shown = _shown(step, given[index], values[index])
-        breach = context.bounds.breach(values[index], quantity, shown)
+    fits = True
+    for index in sorted({values.index(max(values)), values.index(min(values))}):
+        written = partial(_shown, step, given[index], values[index])
+        breach = context.bounds.breach(values[index], quantity, written)
         if breach is not None:
+            fits = False
             where = "row" if isinstance(step, Table) else "pulse"
             place = step.setpoint_source or step.source
             context.report(_place(step, index) or place, f"{where} {index + 1}: {breach.message}")
-    return None if beyond else values
+    return values if fits else None
 
 
 def _place(step: Table | PulseTrain, index: int) -> Span | None:

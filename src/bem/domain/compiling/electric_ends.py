@@ -29,8 +29,8 @@ _ROUNDING = 1 + 1e-9
 def voltage_end(context: Context, step: Step, end: VoltageEnd) -> Resolved | None:
     """Resolve an end at a voltage; ``None`` with a problem."""
     side = end.side or natural_voltage_side(step)
-    shown = format_value(end.value, Dimension.VOLTAGE)
     if side is None:
+        shown = format_value(end.value, Dimension.VOLTAGE)
         context.report(
             end,
             f"{_why_no_side(step)}: write 'voltage above {shown}' or 'voltage below {shown}'",
@@ -38,7 +38,9 @@ def voltage_end(context: Context, step: Step, end: VoltageEnd) -> Resolved | Non
         )
         return None
     threshold = context.bounds.fit(end.value, "voltage")
-    breach = context.bounds.breach(threshold, "voltage", shown)
+    breach = context.bounds.breach(
+        threshold, "voltage", lambda: format_value(end.value, Dimension.VOLTAGE)
+    )
     if breach is not None:
         suggestion = f"until {breach.suggestion}" if breach.suggestion else None
         context.report(

@@ -1,5 +1,7 @@
 """Set points inside what battery, station and profile allow."""
 
+from functools import partial
+
 from bem.domain import program as compiled
 from bem.domain.compiling.context import Context
 from bem.domain.compiling.titles import shown_setpoint
@@ -43,7 +45,7 @@ def _bounded(
     context: Context, step: Step, mode: Mode, value: float, quantity: Bounded
 ) -> compiled.Setpoint | None:
     value = context.bounds.fit(value, quantity)
-    breach = context.bounds.breach(value, quantity, shown_setpoint(step, value))
+    breach = context.bounds.breach(value, quantity, lambda: shown_setpoint(step, value))
     if breach is None:
         return compiled.Setpoint(mode=mode, value=value)
     place = step.setpoint_source or step.source
@@ -111,12 +113,8 @@ def _resistance(context: Context, step: ConstantResistance) -> compiled.Setpoint
     for quantity, value, dimension, scale in quantities:
         if value <= _least_room(context, quantity) * _ROUNDING:
             continue
-        drawn = (
-            f"{format_value(float(f'{value:.4g}'), dimension)}, which "
-            f"{format_value(step.resistance, Dimension.RESISTANCE)} draws at "
-            f"{format_value(top.value, Dimension.VOLTAGE)},"
-        )
-        breach = context.bounds.breach(-value, quantity, drawn)
+        written = partial(_drawn, step, top.value, value, dimension)
+        breach = context.bounds.breach(-value, quantity, written)
         room = _least_room(context, quantity)
         context.report(
             step.setpoint_source or step.source,
@@ -125,6 +123,14 @@ def _resistance(context: Context, step: ConstantResistance) -> compiled.Setpoint
         )
         return None
     return setpoint
+
+
+def _drawn(step: ConstantResistance, voltage: float, value: float, dimension: Dimension) -> str:
+    return (
+        f"{format_value(float(f'{value:.4g}'), dimension)}, which "
+        f"{format_value(step.resistance, Dimension.RESISTANCE)} draws at "
+        f"{format_value(voltage, Dimension.VOLTAGE)},"
+    )
 
 
 def _least_room(context: Context, quantity: Bounded) -> float:

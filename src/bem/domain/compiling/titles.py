@@ -18,7 +18,9 @@ def title_of(step: Step, setpoint: compiled.Setpoint, ends: list[End]) -> str:
     """``Charge at 1.25 A until 4.2 V``."""
     shown = step
     if isinstance(step, ConstantCurrent):
-        shown = step.model_copy(update={"current": Amperes(value=rounded(setpoint.value))})
+        amperes = Amperes(value=rounded(setpoint.value))
+        if step.current != amperes:
+            shown = step.model_copy(update={"current": amperes})
     elif step.given_by:
         shown = step.model_copy(update={"given_by": ()})
     return " ".join([print_setpoint(shown), " or ".join(map(_print_end, ends))]).rstrip()

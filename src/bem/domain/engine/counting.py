@@ -1,7 +1,5 @@
 """Takes a reading into the counters of a run."""
 
-from dataclasses import replace
-
 from bem.domain.engine.observing import ends_of, is_settled
 from bem.domain.engine.slope import Slope
 from bem.domain.engine.state import EngineState, Reading
@@ -18,8 +16,7 @@ def take(step: StepOp, state: EngineState, reading: Reading) -> EngineState:
         ValueError: it is older than the last.
     """
     _check_time(state, reading)
-    state = replace(
-        state,
+    state = state._replace(
         moved=integrate(state.moved, state.last, reading),
         last=reading,
         at_us=max(reading.elapsed_us, state.at_us),
@@ -38,8 +35,7 @@ def take_paused(state: EngineState, reading: Reading) -> EngineState:
     """
     _check_time(state, reading)
     moved = integrate(state.moved, state.last, reading)
-    return replace(
-        state,
+    return state._replace(
         moved=moved,
         moved_before_step=state.moved_before_step.plus(moved.since(state.moved)),
         last=reading,
@@ -54,12 +50,12 @@ def take_after_gap(state: EngineState, reading: Reading) -> EngineState:
         ValueError: it is older than the last.
     """
     _check_time(state, reading)
-    return replace(state, last=reading, at_us=max(reading.elapsed_us, state.at_us))
+    return state._replace(last=reading, at_us=max(reading.elapsed_us, state.at_us))
 
 
 def flowing_anew(state: EngineState) -> EngineState:
     """Forget what is only true of a power path that has not been switched off since."""
-    return replace(state, flowing_since_us=state.at_us, flow_readings=0, highest=None, slope=None)
+    return state._replace(flowing_since_us=state.at_us, flow_readings=0, highest=None, slope=None)
 
 
 def integrate(moved: Throughput, last: Reading | None, now: Reading) -> Throughput:
@@ -92,10 +88,10 @@ def _watch_voltage(step: StepOp, state: EngineState, reading: Reading) -> Engine
     ends = {end.quantity for end in ends_of(step, state)}
     if Quantity.VOLTAGE_DROP in ends:
         highest = reading.voltage if state.highest is None else state.highest
-        state = replace(state, highest=max(highest, reading.voltage))
+        state = state._replace(highest=max(highest, reading.voltage))
     if Quantity.SLOPE in ends:
         slope = state.slope or Slope(since_us=reading.elapsed_us)
-        state = replace(state, slope=slope.taking(reading.elapsed_us, reading.voltage))
+        state = state._replace(slope=slope.taking(reading.elapsed_us, reading.voltage))
     return state
 
 

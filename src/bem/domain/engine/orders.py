@@ -25,8 +25,8 @@ def pause(program: Program, state: EngineState, at_us: int, by: str, note: str) 
         raise NotNow("the run is paused already")
     if state.activity == "waiting":
         raise NotNow("the run waits for a person already, and its output is off")
-    state = replace(_at(state, at_us), activity="paused", held=None)
-    return Outcome(replace(state, stopped_us=state.at_us), REST, (Paused(by=by, note=note),))
+    state = _at(state, at_us)._replace(activity="paused", held=None)
+    return Outcome(state._replace(stopped_us=state.at_us), REST, (Paused(by=by, note=note),))
 
 
 def hold(program: Program, state: EngineState, at_us: int, by: str, note: str) -> Outcome:
@@ -44,8 +44,8 @@ def hold(program: Program, state: EngineState, at_us: int, by: str, note: str) -
     if state.activity in refusals:
         raise NotNow(refusals[state.activity])
     kept = expected_setpoint(program, state)
-    state = replace(_at(state, at_us), activity="held", held=kept)
-    return Outcome(replace(state, stopped_us=state.at_us), kept, (Held(by=by, note=note),))
+    state = _at(state, at_us)._replace(activity="held", held=kept)
+    return Outcome(state._replace(stopped_us=state.at_us), kept, (Held(by=by, note=note),))
 
 
 def resume(program: Program, state: EngineState, reading: Reading, by: str, note: str) -> Outcome:
@@ -72,7 +72,7 @@ def resume(program: Program, state: EngineState, reading: Reading, by: str, note
         state = flowing_anew(take_paused(state, reading))
     else:
         state = take(step, state, reading)
-    state = replace(state, activity="running", stopped_us=None, held=None)
+    state = state._replace(activity="running", stopped_us=None, held=None)
     return Outcome(state, expected_setpoint(program, state), (resumed,))
 
 
@@ -89,7 +89,7 @@ def skip(program: Program, state: EngineState, reading: Reading, by: str, note: 
     ended = step_ended(step, state, reading, _said("skipped", by, note), None)
     outcome = leave(program, state, ended, Action(), at_once=False)
     if paused and outcome.state.activity == "running" and not outcome.finished:
-        stays = replace(outcome.state, activity="paused", stopped_us=reading.elapsed_us)
+        stays = outcome.state._replace(activity="paused", stopped_us=reading.elapsed_us)
         return replace(outcome, state=stays, setpoint=REST)
     return outcome
 
@@ -118,7 +118,7 @@ def change_ends(
         before=tuple(str(end) for end in ends_of(step, state)),
         after=tuple(str(end) for end in ends),
     )
-    state = replace(state, ends=ends)
+    state = state._replace(ends=ends)
     return Outcome(state, expected_setpoint(program, state), (changed,))
 
 
@@ -156,7 +156,7 @@ def _running_step(program: Program, state: EngineState) -> StepOp:
 def _at(state: EngineState, at_us: int) -> EngineState:
     """Move a state on to an instant between readings."""
     at_us = max(at_us, state.at_us)
-    return replace(state, at_us=at_us, step_us=state.step_elapsed_us(at_us))
+    return state._replace(at_us=at_us, step_us=state.step_elapsed_us(at_us))
 
 
 def _said(what: str, by: str, note: str) -> str:

@@ -43,7 +43,7 @@ def leave(
 
     ``state`` has taken the reading at which this happens.
     """
-    state = replace(state, idle_steps=state.idle_steps + 1 if at_once else 0)
+    state = state._replace(idle_steps=state.idle_steps + 1 if at_once else 0)
     most = MOST_IDLE_STEPS + len(program.operations)
     why = f"step {ended.step} ended: {ended.end}"
     if state.idle_steps > most:
@@ -70,7 +70,7 @@ def enter(program: Program, state: EngineState, position: int) -> Outcome:
     while position < len(program.operations):
         operation = program.operations[position]
         if isinstance(operation, StepOp):
-            state = replace(state, loops=_around(program, state, loops, position))
+            state = state._replace(loops=_around(program, state, loops, position))
             return _begin_step(state, operation, position, events)
         if operation.counts_cycles:
             events.append(_cycle_ended(state))
@@ -89,7 +89,7 @@ def _go_to(program: Program, state: EngineState, target: int) -> Outcome:
     )
     # A cycle that is broken off is not reported as one, and what follows does not count into it.
     state = _next_cycle(state) if broken_off else state
-    return enter(program, replace(state, loops=loops), target)
+    return enter(program, state._replace(loops=loops), target)
 
 
 def _around(
@@ -107,8 +107,7 @@ def _begin_step(
 ) -> Outcome:
     waits = step.message is not None
     state = flowing_anew(
-        replace(
-            state,
+        state._replace(
             position=position,
             activity="waiting" if waits else "running",
             step_started_us=state.at_us,
@@ -127,8 +126,7 @@ def _begin_step(
 
 
 def _over(state: EngineState, ended: Ended, reason: str) -> Outcome:
-    over = replace(
-        state,
+    over = state._replace(
         position=None,
         activity="running",
         loops={},
@@ -175,8 +173,7 @@ def _cycle_ended(state: EngineState) -> CycleEnded:
 
 
 def _next_cycle(state: EngineState) -> EngineState:
-    return replace(
-        state,
+    return state._replace(
         cycle=state.cycle + 1,
         cycle_started_us=state.at_us,
         moved_before_cycle=state.moved,

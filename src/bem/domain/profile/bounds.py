@@ -1,6 +1,6 @@
 """The tightest bounds of a battery, a station and a profile, each with the one it comes from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -109,8 +109,8 @@ class Bounds:
                 return bound.value
         return value
 
-    def breach(self, value: float, quantity: Bounded, shown: str) -> Breach | None:
-        """Say why a value cannot be, or ``None`` if it can. ``shown`` is how it was written."""
+    def breach(self, value: float, quantity: Bounded, written: Callable[[], str]) -> Breach | None:
+        """Say why a value cannot be, or ``None`` if it can. ``written`` tells how it was given."""
         low, high = self.lowest(quantity), self.highest(quantity)
         if high is not None and high.is_passed(value, above=True):
             broken, above = high, True
@@ -118,6 +118,7 @@ class Bounds:
             broken, above = low, False
         else:
             return None
+        shown = written()
         if broken.kind == "limit":
             return Breach(_limit_message(broken, shown, quantity, above=above), None)
         if quantity == "voltage":

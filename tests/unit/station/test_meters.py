@@ -1,0 +1,225 @@
+"""Meters beside the power path: what they measure is recorded and judged, their loss is told."""
+
+import threading
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import pytest
+from pydantic import ValidationError
+
+from bem.domain.limits import Compare, Limit, Limited
+from bem.domain.program import Program
+from bem.runtime.settings import StationDefinition, StationDevice, StationMeter
+from bem.station.meters import Meter, Meters
+from bem_drivers.base import CommunicationLost, DeviceError, Measured, Reading
+
+if TYPE_CHECKING:
+    from tests.unit.station.conftest import Bench, ScriptedMeter
+
+BenchMaker = Callable[..., "Bench"]
+CELL_LIMIT = Limit(quantity=Limited.CELL_VOLTAGE, compare=Compare.AT_LEAST, threshold=4.25)
+
+
+def meter(**settings: object) -> StationMeter:
+    return StationMeter.model_validate({"name": "meter", "driver": "test"} | settings)
+
+
+def device_of(bench: "Bench") -> "ScriptedMeter":
+    return bench.meters[0]._device  # type: ignore[return-value]  # the test made it
+
+
+def measure(bench: "Bench", seconds: float) -> None:
+    """Let time pass with the meter's thread and the loop taking turns."""
+    for _ in range(round(seconds / bench.period_s)):
+        bench.meters[0].turn()
+        bench.turn()
+
+
+@pytest.fixture
+def metered(make_bench: BenchMaker) -> "Bench":
+    bench: Bench = make_bench(meters=(meter(),))
+    bench.meters[0].turn()
+    bench.turn()
+    return bench
+
+
+def test_its_channels_stand_beside_those_of_the_power_path(metered: "Bench") -> None:
+    named = [one.name for one in metered.loop.snapshot.description().channels]
+    assert named == ["temperature_body", "meter_voltage", "cell_voltage_1"]
+    assert metered.loop.snapshot.live().values["meter_voltage"] == 3.7
+
+
+def test_its_values_are_recorded(metered: "Bench", hour_of_charging: Program) -> None:
+    assert metered.start(hour_of_charging).ok
+    measure(metered, 1.0)
+    device_of(metered).values["cell_voltage_1"] = 3.71
+    measure(metered, 1.0)
+    ((channels,),) = metered.rows("SELECT channels FROM run")
+    assert '"cell_voltage_1"' in channels
+    rows = metered.rows("SELECT extra FROM sample ORDER BY seq")
+    assert rows[0][0] == "[25.0, 3.7, 3.7]"
+    assert rows[-1][0] == "[25.0, 3.7, 3.71]"
+
+
+def test_its_value_keeps_the_instant_at_which_it_was_measured(metered: "Bench") -> None:
+    taken = metered.clock.now_ns
+    metered.clock.sleep(5.0)
+    meters = Meters(metered.meters, 0.1, metered.clock)
+    reading = meters.added_to(Reading({"voltage": Measured(3.7, metered.clock.now_ns)}))
+    assert reading.values["cell_voltage_1"].at_ns <= taken
+
+
+def test_a_cell_beyond_its_limit_switches_off(metered: "Bench", hour_of_charging: Program) -> None:
+    charging = hour_of_charging.model_copy(update={"limits": (CELL_LIMIT,)})
+    assert metered.start(charging).ok
+    measure(metered, 1.0)
+    device_of(metered).values["cell_voltage_1"] = 4.3
+    measure(metered, 0.2)
+    assert metered.state == "fault"
+    assert "cell_voltage" in metered.loop.snapshot.reason
+
+
+def test_a_meter_that_contradicts_the_power_device_switches_off(
+    metered: "Bench", hour_of_charging: Program
+) -> None:
+    assert metered.start(hour_of_charging).ok
+    measure(metered, 2.0)
+    device_of(metered).values["voltage"] = 3.9
+    measure(metered, 1.0)
+    assert metered.state == "fault"
+    assert "the meter 3.9 V" in metered.loop.snapshot.reason
+
+
+def test_a_required_meter_that_is_lost_ends_the_run_and_keeps_others_from_starting(
+    metered: "Bench", hour_of_charging: Program
+) -> None:
+    assert metered.start(hour_of_charging).ok
+    measure(metered, 1.0)
+    device_of(metered).error = CommunicationLost("no answer; is its cable plugged in?")
+    measure(metered, 0.1)
+    assert metered.state == "fault"
+    assert metered.outcome() == "failed"
+    assert "meter meter is lost: no answer; is its cable" in metered.loop.snapshot.reason
+    metered.order("acknowledge")
+    assert metered.state == "idle"
+    refused = metered.start(hour_of_charging, uuid.uuid4())
+    assert not refused.ok
+    assert "meter meter is lost" in refused.reason
+
+
+def test_a_meter_that_hangs_is_missed(metered: "Bench", hour_of_charging: Program) -> None:
+    assert metered.start(hour_of_charging).ok
+    metered.turn(99)
+    assert metered.state == "running"
+    metered.turn(3)
+    assert metered.state == "fault"
+    assert "meter meter has given nothing for 10" in metered.loop.snapshot.reason
+
+
+def test_a_meter_that_is_not_required_may_go(
+    make_bench: BenchMaker, hour_of_charging: Program
+) -> None:
+    bench = make_bench(meters=(meter(required=False),))
+    bench.meters[0].turn()
+    bench.turn()
+    assert bench.start(hour_of_charging).ok
+    measure(bench, 1.0)
+    device_of(bench).error = CommunicationLost("no answer")
+    measure(bench, 2.0)
+    assert bench.state == "running"
+    assert bench.rows("SELECT extra FROM sample ORDER BY seq")[-1][0] == "[25.0, null, null]"
+    device_of(bench).error = None
+    measure(bench, 2.0)
+    assert bench.rows("SELECT extra FROM sample ORDER BY seq")[-1][0] == "[25.0, 3.7, 3.7]"
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_what_a_meter_reports_ends_the_run(
+    make_bench: BenchMaker, hour_of_charging: Program, required: bool
+) -> None:
+    bench = make_bench(meters=(meter(name="bms", required=required),))
+    bench.meters[0].turn()
+    bench.turn()
+    assert bench.start(hour_of_charging).ok
+    device_of(bench).faults = ("temp",)
+    measure(bench, 0.1)
+    assert bench.state == "fault"
+    assert "meter bms reports: temp" in bench.loop.snapshot.reason
+
+
+def test_a_limit_that_only_a_lost_meter_could_hold_is_a_fault(
+    make_bench: BenchMaker, hour_of_charging: Program
+) -> None:
+    bench = make_bench(meters=(meter(required=False),))
+    bench.meters[0].turn()
+    bench.turn()
+    charging = hour_of_charging.model_copy(update={"limits": (CELL_LIMIT,)})
+    assert bench.start(charging).ok
+    device_of(bench).error = CommunicationLost("no answer")
+    measure(bench, 0.1)
+    assert bench.state == "fault"
+
+
+def test_it_is_looked_for_again_with_growing_pauses(make_bench: BenchMaker) -> None:
+    bench = make_bench(meters=(meter(),))
+    device_of(bench).error = DeviceError("not there")
+    assert [bench.meters[0].turn() for _ in range(5)] == [1.0, 2.0, 4.0, 8.0, 10.0]
+    device_of(bench).error = None
+    assert bench.meters[0].turn() == 0.0
+    assert bench.meters[0].state.lost == ""
+
+
+def test_a_driver_with_a_defect_costs_its_meter_only(metered: "Bench") -> None:
+    device_of(metered).error = ZeroDivisionError("defect")
+    metered.meters[0].turn()
+    assert "its driver failed: ZeroDivisionError" in metered.meters[0].state.lost
+    device_of(metered).error = None
+    metered.meters[0].turn()
+    assert metered.meters[0].state.lost == ""
+
+
+def test_channels_are_chosen_and_named(make_bench: BenchMaker) -> None:
+    bench = make_bench(meters=(meter(channels={"voltage": "cell_voltage_7"}),))
+    bench.meters[0].turn()
+    assert [one.name for one in bench.meters[0].state.channels] == ["cell_voltage_7"]
+    assert list(bench.meters[0].state.values) == ["cell_voltage_7"]
+
+
+def test_a_channel_that_it_does_not_have_is_told(make_bench: BenchMaker) -> None:
+    bench = make_bench(meters=(meter(channels={"pressure": "pressure_1"}),))
+    bench.meters[0].turn()
+    assert "no channel 'pressure'" in bench.meters[0].state.lost
+    assert "voltage, cell_voltage_1" in bench.meters[0].state.lost
+
+
+@pytest.mark.parametrize(
+    ("meters", "said"),
+    [
+        ([{"name": "a", "driver": "x"}, {"name": "a", "driver": "y"}], "the meter name 'a'"),
+        (
+            [
+                {"name": "a", "driver": "x", "channels": {"voltage": "one"}},
+                {"name": "b", "driver": "x", "channels": {"voltage": "one"}},
+            ],
+            "the channel name 'one'",
+        ),
+        ([{"name": "a", "driver": "x", "channels": {"voltage": "current"}}], "power path's own"),
+        ([{"name": "No", "driver": "x"}], "should match pattern"),
+    ],
+)
+def test_names_that_cannot_be_are_refused(meters: list[object], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        StationDefinition.model_validate(
+            {"id": "one", "name": "One", "power": StationDevice(driver="x"), "meters": meters}
+        )
+
+
+def test_its_thread_reads_it_and_ends_with_the_station(
+    make_bench: BenchMaker, wait_until: Callable[..., None]
+) -> None:
+    bench = make_bench(meters=(meter(),))
+    device = device_of(bench)
+    with Meters([Meter(meter(), device, bench.clock)], 0.1, bench.clock):
+        wait_until(lambda: device.opened == 1, "the meter to be opened")
+    assert not [one for one in threading.enumerate() if one.name == "meter meter"]
