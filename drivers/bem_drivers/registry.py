@@ -6,11 +6,15 @@ An entry point names a :class:`DriverSpec`, so that another package can bring a 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from bem_drivers.base import Clock, Device, SystemClock
+
+if TYPE_CHECKING:
+    # A station has no use for simulators.
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 GROUP = "bem.drivers"
 
@@ -21,7 +25,8 @@ class DriverSpec:
 
     ``make(settings, clock)`` returns an unopened device; it touches no hardware.
     ``places(settings)`` names what only one process of a machine may use; nothing where every
-    device is one of its own.
+    device is one of its own. ``simulate()``, where there is a simulator, says how a bench puts it
+    up; it is imported only then.
     """
 
     name: str
@@ -29,6 +34,7 @@ class DriverSpec:
     settings: type[BaseModel]
     make: Callable[[Any, Clock], Device]
     places: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
+    simulate: "Callable[[], SimulatorSpec] | None" = None
 
 
 def driver_names() -> list[str]:

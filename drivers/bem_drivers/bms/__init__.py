@@ -1,8 +1,13 @@
 """The "Liftec" battery management system on CAN, receive only: driver and simulator."""
 
+from typing import TYPE_CHECKING
+
 from bem_drivers.base import Clock, Device
 from bem_drivers.bms.settings import BmsSettings
 from bem_drivers.registry import DriverSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 
 def _make(settings: BmsSettings, clock: Clock) -> Device:
@@ -19,12 +24,20 @@ def _places(settings: BmsSettings) -> tuple[str, ...]:
     return (f"slcan:{settings.bus.channel}",) if slcan else ()
 
 
+def _simulator() -> "SimulatorSpec":
+    """Make nothing yet, but import the simulator."""
+    from bem_drivers.bms.simulator_bench import SIMULATOR
+
+    return SIMULATOR
+
+
 DRIVER = DriverSpec(
     name="bms",
     title="BMS: cell voltages, temperatures, pressures (CAN)",
     settings=BmsSettings,
     make=_make,
     places=_places,
+    simulate=_simulator,
 )
 
 __all__ = ["DRIVER", "BmsSettings"]

@@ -1,8 +1,13 @@
 """The regenerative converter EPC on CAN: driver and simulator."""
 
+from typing import TYPE_CHECKING
+
 from bem_drivers.base import Clock, Device
 from bem_drivers.epc.settings import EpcSettings
 from bem_drivers.registry import DriverSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 
 def _make(settings: EpcSettings, clock: Clock) -> Device:
@@ -19,12 +24,20 @@ def _places(settings: EpcSettings) -> tuple[str, ...]:
     return (f"{bus}, EPC 0x{settings.device_id:02X}" if shared else bus,)
 
 
+def _simulator() -> "SimulatorSpec":
+    """Make nothing yet, but import the simulator."""
+    from bem_drivers.epc.simulator_bench import SIMULATOR
+
+    return SIMULATOR
+
+
 DRIVER = DriverSpec(
     name="epc",
     title="EPC regenerative converter (CAN)",
     settings=EpcSettings,
     make=_make,
     places=_places,
+    simulate=_simulator,
 )
 
 __all__ = ["DRIVER", "EpcSettings"]

@@ -1,8 +1,13 @@
 """The laboratory's flow meter on a serial port: driver and simulator."""
 
+from typing import TYPE_CHECKING
+
 from bem_drivers.base import Clock, Device
 from bem_drivers.flow.settings import FlowSettings
 from bem_drivers.registry import DriverSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 
 def _make(settings: FlowSettings, clock: Clock) -> Device:
@@ -17,12 +22,20 @@ def _places(settings: FlowSettings) -> tuple[str, ...]:
     return (settings.address.name,)
 
 
+def _simulator() -> "SimulatorSpec":
+    """Make nothing yet, but import the simulator."""
+    from bem_drivers.flow.simulator import SIMULATOR
+
+    return SIMULATOR
+
+
 DRIVER = DriverSpec(
     name="flow",
     title="Flow meter for two electrolytes (serial)",
     settings=FlowSettings,
     make=_make,
     places=_places,
+    simulate=_simulator,
 )
 
 __all__ = ["DRIVER", "FlowSettings"]
