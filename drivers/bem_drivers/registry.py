@@ -13,8 +13,9 @@ from pydantic import BaseModel
 from bem_drivers.base import Clock, Device, SystemClock
 
 if TYPE_CHECKING:
-    # A station does not search.
+    # A station neither searches nor simulates.
     from bem_drivers.finding.probe import Probe
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 GROUP = "bem.drivers"
 
@@ -25,8 +26,9 @@ class DriverSpec:
 
     ``make(settings, clock)`` returns an unopened device; it touches no hardware.
     ``places(settings)`` names what only one process of a machine may use; nothing where every
-    device is one of its own. ``probe()``, where a device can be recognised, says how; what it needs
-    is imported only then.
+    device is one of its own. ``probe()``, where a device can be recognised, says how a search does
+    it; ``simulate()``, where there is a simulator, how a bench puts it up. What these two need is
+    imported only then.
     """
 
     name: str
@@ -35,6 +37,7 @@ class DriverSpec:
     make: Callable[[Any, Clock], Device]
     places: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
     probe: "Callable[[], Probe] | None" = None
+    simulate: "Callable[[], SimulatorSpec] | None" = None
 
 
 def driver_names() -> list[str]:

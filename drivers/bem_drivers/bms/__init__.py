@@ -8,6 +8,7 @@ from bem_drivers.registry import DriverSpec
 
 if TYPE_CHECKING:
     from bem_drivers.finding.probe import Probe
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 
 def _make(settings: BmsSettings, clock: Clock) -> Device:
@@ -30,6 +31,13 @@ def _probe() -> "Probe":
     return PROBE
 
 
+def _simulator() -> "SimulatorSpec":
+    """Make nothing yet, but import the simulator."""
+    from bem_drivers.bms.simulator_bench import SIMULATOR
+
+    return SIMULATOR
+
+
 DRIVER = DriverSpec(
     name="bms",
     title="BMS: cell voltages, temperatures, pressures (CAN)",
@@ -37,6 +45,7 @@ DRIVER = DriverSpec(
     make=_make,
     places=_places,
     probe=_probe,
+    simulate=_simulator,
 )
 
 __all__ = ["DRIVER", "BmsSettings"]

@@ -1,8 +1,14 @@
 """EA Elektro-Automatik power supplies PS 2000 B, EPS and PSB: driver and simulator."""
 
+from typing import TYPE_CHECKING
+
 from bem_drivers.base import Clock, Device
 from bem_drivers.ea.settings import EaSettings
 from bem_drivers.registry import DriverSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.finding.probe import Probe
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 
 def _make(settings: EaSettings, clock: Clock) -> Device:
@@ -17,12 +23,27 @@ def _places(settings: EaSettings) -> tuple[str, ...]:
     return (settings.address.name,)
 
 
+def _probe() -> "Probe":
+    from bem_drivers.ea.probe import PROBE
+
+    return PROBE
+
+
+def _simulator() -> "SimulatorSpec":
+    """Make nothing yet, but import the simulator."""
+    from bem_drivers.ea.simulator_bench import SIMULATOR
+
+    return SIMULATOR
+
+
 DRIVER = DriverSpec(
     name="ea",
     title="EA power supply PS 2000 B, EPS, PSB (SCPI)",
     settings=EaSettings,
     make=_make,
     places=_places,
+    probe=_probe,
+    simulate=_simulator,
 )
 
 __all__ = ["DRIVER", "EaSettings"]

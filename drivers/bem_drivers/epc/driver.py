@@ -27,6 +27,7 @@ from bem_drivers.can.link import CanLink
 from bem_drivers.epc import frames
 from bem_drivers.epc.exchange import Exchange
 from bem_drivers.epc.frames import Control, Info, MessageId, Register, Request, UnitMode
+from bem_drivers.epc.pace import ReadingPace
 from bem_drivers.epc.settings import EpcSettings
 
 IDENTIFIER_MASK = 0x7F0
@@ -104,6 +105,7 @@ class EpcDriver(PowerDevice):
             settings.reply_timeout_s,
             self._take_news,
         )
+        self._pace = ReadingPace(settings, clock, self._name)
         self._held: dict[Register, tuple[float, float]] = {}
         self._supervision: _Supervision | None = None
         self._control: Control | None = None
@@ -136,6 +138,7 @@ class EpcDriver(PowerDevice):
         self._exchange.close()
 
     def read(self) -> Reading:
+        self._pace.wait()
         data, at_ns = self._exchange.ask(frames.request(Request.ELECTRIC), Request.ELECTRIC.answer)
         values = {
             name: Measured(value, at_ns) for name, value in frames.unpack_electric(data).items()

@@ -6,55 +6,27 @@ line on its standard input is a fault of all units, such as ``voltage 4.5`` or `
 """
 
 import argparse
-import json
 import os
 import select
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 
 from pydantic import ValidationError
 
-from bem_drivers.can import Frame
-from bem_drivers.epc.simulator import EpcUnit, Record
-from bem_drivers.epc.simulator_port import SlcanPort
+from bem_drivers.epc.simulator import EpcUnit
+from bem_drivers.epc.simulator_bus import UnitBus
 from bem_drivers.epc.simulator_stage import EpcUnitSettings
 from bem_drivers.model import BatteryModelSettings, Chemistry
+from bem_drivers.simulation.ledger import Ledger
+from bem_drivers.simulation.slcan_port import SlcanPort
 
 NS_PER_MS = 1_000_000
 SENSORS = ("body", "anode", "ambient")
 _READ_SIZE = 4096
-
-
-class Ledger:
-    """What truly happened, one JSON object a line, for tests to compare with what was recorded.
-
-    ``t_ns`` is the monotonic clock, which all processes of a machine share; ``device`` the id of
-    the unit. Kinds: ``answer`` (ls_mv, ls_ma, hs_mv), ``command`` (frame, accepted), ``limits``
-    (register, min, max, accepted), ``mode`` (mode, reason), ``output`` (on, reason), ``internal``
-    (code), ``fault`` (order). A line is written whole before the frame it tells of leaves.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
-
-    def of(self, device_id: int) -> Record:
-        """Get the recorder of one unit."""
-
-        def record(t_ns: int, kind: str, facts: Mapping[str, object]) -> None:
-            line = json.dumps(
-                {"t_ns": t_ns, "device": device_id, "kind": kind, **facts}, separators=(",", ":")
-            )
-            os.write(self._file, line.encode() + b"\n")
-
-        return record
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._file)
 
 
 class EpcSimulator:
@@ -66,13 +38,24 @@ class EpcSimulator:
         link: Path,
         ledger: Ledger | None = None,
         orders: int | None = None,
+        bitrate: int | None = None,
     ) -> None:
-        """``orders``: file descriptor to read faults from, a line each."""
+        """Make the units.
+
+        ``orders``: file descriptor to read faults from, a line each. ``bitrate``: bit/s of a bus
+        that carries one frame at a time; without it frames take no time.
+        """
         now_ns = time.monotonic_ns()
         self.units = [
-            EpcUnit(one, now_ns, None if ledger is None else ledger.of(one.device_id))
+            EpcUnit(
+                one,
+                now_ns,
+                None if ledger is None else ledger.of(one.device_id),
+                on_bus=bitrate is not None,
+            )
             for one in units
         ]
+        self.bus = UnitBus(self.units, now_ns, bitrate)
         self._orders = orders
         self._ordered = b""
         self._link = link
@@ -110,8 +93,8 @@ class EpcSimulator:
             os.write(self._wake_write, order)
 
     def _pass(self) -> bool:
-        due = [due_ns for unit in self.units if (due_ns := unit.next_due_ns()) is not None]
-        timeout = max(min(due) - time.monotonic_ns(), 0) / 1e9 if due else None
+        due_ns = self.bus.next_due_ns()
+        timeout = None if due_ns is None else max(due_ns - time.monotonic_ns(), 0) / 1e9
         waiting: list[SlcanPort | int] = [self._wake_read]
         if self._port is not None:
             waiting.append(self._port)
@@ -125,9 +108,8 @@ class EpcSimulator:
         now_ns = time.monotonic_ns()
         if self._port is not None and self._port in ready:
             for frame in self._port.read():
-                for unit in self.units:
-                    unit.receive(frame.frame_id, frame.data, now_ns)
-        sent = [Frame(*frame) for unit in self.units for frame in unit.advance(now_ns)]
+                self.bus.send(frame, now_ns)
+        sent = self.bus.advance(now_ns)
         if sent and self._port is not None:
             self._port.write(sent)
         return True
@@ -144,6 +126,7 @@ class EpcSimulator:
                     unit.break_down(line.decode(), now_ns)
                 except ValueError as error:
                     sys.stderr.write(f"{error}\n")
+        self.bus.wake()
 
     def _obey(self, order: bytes) -> bool:
         if order == b"u" and self._port is not None:
@@ -182,6 +165,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--noise", type=float, default=0.0, help="noise in converter counts")
     parser.add_argument("--seed", type=int, default=0, help="makes the noise repeatable")
     parser.add_argument(
+        "--bitrate", type=int, help="bit/s of a bus that carries one frame at a time, as CAN does"
+    )
+    parser.add_argument(
+        "--lenient", action="store_true", help="record traps in the ledger; none kills a unit"
+    )
+    parser.add_argument("--firmware", choices=["1.0.0", "1.0.1"], default="1.0.0")
+    parser.add_argument(
         "--orders", action="store_true", help="read faults from standard input, such as voltage 4.5"
     )
     parser.add_argument("--ledger", type=Path, help="file to append what truly happens to")
@@ -209,6 +199,8 @@ def _unit_settings(arguments: argparse.Namespace) -> list[EpcUnitSettings]:
             speed=arguments.speed,
             noise_counts=arguments.noise,
             seed=arguments.seed,
+            strictness="lenient" if arguments.lenient else "strict",
+            firmware=arguments.firmware,
         )
         for device_id in arguments.device_id or [0x13]
     ]
@@ -224,7 +216,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.error(str(error))
     ledger = None if arguments.ledger is None else Ledger(arguments.ledger)
     orders = sys.stdin.fileno() if arguments.orders else None
-    simulator = EpcSimulator(units, arguments.link, ledger, orders)
+    simulator = EpcSimulator(units, arguments.link, ledger, orders, arguments.bitrate)
     actions = {
         signal.SIGTERM: simulator.stop,
         signal.SIGINT: simulator.stop,

@@ -1,14 +1,18 @@
 """The analogue half of a simulated EPC: power stage, battery, converters, sensors."""
 
+import math
 import random
 from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bem_drivers.base import OFF, Command, Mode
 from bem_drivers.epc.simulator_faults import NO_FAULTS
+from bem_drivers.epc.simulator_registers import FirmwareVersion
+from bem_drivers.epc.simulator_wire import Measures
 from bem_drivers.model import BatteryModel, BatteryModelSettings
-from bem_drivers.model.regulator import regulated_current
+from bem_drivers.simulation.circuit import Lead, Terminals
 
 FULL_SCALE = 4095
 LS_VOLTAGE_SPAN_MV = 6000
@@ -16,13 +20,18 @@ HS_VOLTAGE_SPAN_MV = 15000
 LS_CURRENT_SPAN_MA = 33000
 LS_CURRENT_OFFSET_MA = -16000
 MILLIAMPERE_PER_AMPERE = 1000
+BODY_RANGE = (-450, 1299)
+"""What the sensor at the body can tell (0.1 degC)."""
+NTC_RANGE = (-171, 748)
+"""What the table for the two thermistors holds (0.1 degC)."""
 COUNT_A = LS_CURRENT_SPAN_MA / FULL_SCALE / MILLIAMPERE_PER_AMPERE
 
 
-class EpcUnitSettings(BaseModel):
-    """One simulated unit with its battery.
+class EpcTraits(BaseModel):
+    """What one simulated unit is like, whatever hangs on it.
 
-    ``speed`` makes the battery's time pass faster; the firmware's own time never changes.
+    With ``strictness`` strict, the traps of devices.md §2.7 stop or lock the unit as in the
+    firmware; lenient, they are recorded and do no harm.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -33,10 +42,22 @@ class EpcUnitSettings(BaseModel):
     anode_sensor: bool = False
     ambient_sensor: bool = False
     supply_voltage: float = Field(default=8.0, ge=0, description="high side (V)")
-    battery: BatteryModelSettings = BatteryModelSettings()
-    speed: float = Field(default=1.0, gt=0, le=100_000)
     noise_counts: float = Field(default=0.0, ge=0, le=50, description="noise of a converter (LSB)")
     seed: int = 0
+    strictness: Literal["strict", "lenient"] = "strict"
+    firmware: FirmwareVersion = Field(
+        default="1.0.0", description="1.0.1 refuses a WAIT that no time ends"
+    )
+
+
+class EpcUnitSettings(EpcTraits):
+    """One simulated unit with its battery.
+
+    ``speed`` makes the battery's time pass faster; the firmware's own time never changes.
+    """
+
+    battery: BatteryModelSettings = BatteryModelSettings()
+    speed: float = Field(default=1.0, gt=0, le=100_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,79 +75,127 @@ class PowerStage:
 
     The current settles within a few milliseconds in the firmware, below the 10 ms at which it
     answers; here it settles at once.
+
+    With a ``lead`` the stage hangs on a battery that others may hang on too; then ``battery`` of
+    the settings counts for nothing, and ``speed`` must be that of the lead's terminals.
+
+    Raises:
+        ValueError: the speeds differ.
     """
 
-    def __init__(self, settings: EpcUnitSettings) -> None:
-        self.battery = BatteryModel(settings.battery)
+    def __init__(self, settings: EpcUnitSettings, lead: Lead | None = None) -> None:
+        if lead is None:
+            lead = Terminals(settings.battery, settings.speed).connect("stage")
+        if lead.terminals.speed != settings.speed:
+            raise ValueError(
+                f"EPC 0x{settings.device_id:02X} has the speed {settings.speed:g} and its battery "
+                f"{lead.terminals.speed:g}; give both the same"
+            )
+        lead.catch_up()
+        self.lead = lead
         self.supply_voltage = settings.supply_voltage
         self.cell_connected = True
         self.faults = NO_FAULTS
+        self._driven = Command(Mode.CC, 0.0)
         self._settings = settings
+        self._drifted = 0.0
         # Repeatable noise on a simulated converter; nothing secret depends on it.
         self._random = random.Random(settings.seed)  # noqa: S311 - noise, not a secret
 
     @property
-    def ls_mv(self) -> int:
-        """Voltage at the battery's terminals as the firmware reads it (mV); 1.47 mV a count."""
+    def battery(self) -> BatteryModel:
+        """The battery as it truly is."""
+        return self.lead.terminals.battery
+
+    def measures(self) -> Measures:
+        """Get what the converters read now.
+
+        1.47 mV a count on the low side, 3.66 mV on the high side, 8.06 mA a count of the current,
+        so that no current reads -4 mA.
+        """
+        faults = self.faults
         volts = self.battery.voltage if self.cell_connected else 0.0
-        if self.faults.voltage is not None:
-            volts = self.faults.voltage
-        return self._converted(volts * 1000, LS_VOLTAGE_SPAN_MV, 0)
-
-    @property
-    def ls_ma(self) -> int:
-        """Current as the firmware reads it (mA); 8.06 mA a count, so that no current reads -4."""
-        amperes = self.battery.current if self.cell_connected else 0.0
-        return self._converted(amperes * 1000, LS_CURRENT_SPAN_MA, LS_CURRENT_OFFSET_MA)
-
-    @property
-    def hs_mv(self) -> int:
-        """Voltage of the supply as the firmware reads it (mV); 3.66 mV a count."""
-        volts = self.supply_voltage if self.faults.supply is None else self.faults.supply
-        return self._converted(volts * 1000, HS_VOLTAGE_SPAN_MV, 0)
+        amperes = self.lead.current if self.cell_connected else 0.0
+        supply = self.supply_voltage
+        if faults is not NO_FAULTS:
+            if faults.voltage is not None:
+                volts = faults.voltage
+            if faults.supply is not None:
+                supply = faults.supply
+            volts += self._drifted
+        return Measures(
+            self._converted(volts * 1000, LS_VOLTAGE_SPAN_MV, 0),
+            self._converted(amperes * 1000, LS_CURRENT_SPAN_MA, LS_CURRENT_OFFSET_MA),
+            self._converted(supply * 1000, HS_VOLTAGE_SPAN_MV, 0),
+        )
 
     def temperatures(self) -> tuple[int, int, int]:
         """Get body, anode, ambient (0.1 degC); 0 for a sensor that is not fitted."""
-        degrees = self.battery.temperature if self.faults.body is None else self.faults.body
-        body = int(degrees * 10)
-        ambient = int(self._settings.battery.ambient_degc * 10)
-        fitted = self._settings
+        fitted, faults = self._settings, self.faults
+        battery = self.battery.temperature
+        ambient = self.battery.settings.ambient_degc
         return (
-            body if fitted.body_sensor else 0,
-            body if fitted.anode_sensor else 0,
-            ambient if fitted.ambient_sensor else 0,
+            _tenths(battery, faults.body, BODY_RANGE) if fitted.body_sensor else 0,
+            _tenths(battery, faults.anode, NTC_RANGE) if fitted.anode_sensor else 0,
+            _tenths(ambient, faults.ambient, NTC_RANGE) if fitted.ambient_sensor else 0,
         )
+
+    def rest(self, model_s: float) -> None:
+        """Let the battery rest for ``model_s`` of its time (s)."""
+        self.lead.ask(OFF, 0.0, 0.0)
+        self.lead.flow(model_s)
 
     def flow(self, command: Command, bounds: Bounds, model_s: float) -> None:
         """Let the stage obey ``command`` for ``model_s`` of the battery's time (s)."""
+        if self.faults.drift is None:
+            self._drifted = 0.0
+        else:
+            self._drifted += self.faults.drift * model_s
         if command is OFF or not self.cell_connected:
-            self.battery.step(0.0, model_s)
-            return
-        if self.faults.current is not None:
-            self.battery.step(self.faults.current, model_s)
-            return
-        lowest = bounds.current_min / MILLIAMPERE_PER_AMPERE
-        highest = bounds.current_max / MILLIAMPERE_PER_AMPERE
-        if command.mode is Mode.CC:
-            current = command.setpoint  # checked once, when the command came
+            self.lead.ask(OFF, 0.0, 0.0)
+        elif self.faults.current is not None:
+            self._drive(self.faults.current)
         else:
-            current = regulated_current(self.battery, command, model_s, lowest, highest)
-        if lowest <= current < lowest + COUNT_A:
-            # The loop regulates the reading, which is cut off downwards: a discharge at the limit
-            # stays at the last count within it and does not trip.
-            current = lowest + COUNT_A
+            self._regulate(command, bounds)
+        self.lead.flow(model_s)
+
+    def _regulate(self, command: Command, bounds: Bounds) -> None:
         millivolts = max(int(self.battery.voltage * 1000), 1)
-        if current >= 0:
-            current = min(current, _power_clamp(bounds.power_max, millivolts))
-        else:
-            current = max(current, -_power_clamp(-bounds.power_min, millivolts))
-        self.battery.step(current, model_s)
+        most = _power_clamp(bounds.power_max, millivolts)
+        least = -_power_clamp(-bounds.power_min, millivolts)
+        # The loop regulates the reading, which is cut off downwards: a discharge at the limit
+        # stays at the last count within it and does not trip.
+        lowest = bounds.current_min / MILLIAMPERE_PER_AMPERE
+        within = max(lowest + COUNT_A, least)
+        if command.mode is not Mode.CC:
+            highest = min(bounds.current_max / MILLIAMPERE_PER_AMPERE, most)
+            self.lead.ask(command, min(within, highest), highest)
+            return
+        # Checked against the limits once, when the command came; those of today may be others.
+        current = command.setpoint
+        if lowest <= current < lowest + COUNT_A:
+            current = lowest + COUNT_A
+        self._drive(min(max(current, least), most))
+
+    def _drive(self, current: float) -> None:
+        if current != self._driven.setpoint:
+            self._driven = Command(Mode.CC, current)
+        self.lead.ask(self._driven, current, current)
 
     def _converted(self, value: float, span: int, offset: int) -> int:
         counts = int((value - offset) * FULL_SCALE / span)
-        if self._settings.noise_counts:
-            counts += round(self._random.gauss(0.0, self._settings.noise_counts))
+        noise = self.faults.noise
+        if noise is None:
+            noise = self._settings.noise_counts
+        if noise:
+            counts += round(self._random.gauss(0.0, noise))
         return min(max(counts, 0), FULL_SCALE) * span // FULL_SCALE + offset
+
+
+def _tenths(degrees: float, fault: float | None, within: tuple[int, int]) -> int:
+    """Get a temperature as its sensor tells it, cut off downwards."""
+    low, high = within
+    return min(max(math.floor((degrees if fault is None else fault) * 10), low), high)
 
 
 def _power_clamp(power_dw: int, millivolts: int) -> float:

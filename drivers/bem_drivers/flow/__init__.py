@@ -8,6 +8,7 @@ from bem_drivers.registry import DriverSpec
 
 if TYPE_CHECKING:
     from bem_drivers.finding.probe import Probe
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 
 def _make(settings: FlowSettings, clock: Clock) -> Device:
@@ -28,6 +29,13 @@ def _probe() -> "Probe":
     return PROBE
 
 
+def _simulator() -> "SimulatorSpec":
+    """Make nothing yet, but import the simulator."""
+    from bem_drivers.flow.simulator import SIMULATOR
+
+    return SIMULATOR
+
+
 DRIVER = DriverSpec(
     name="flow",
     title="Flow meter for two electrolytes (serial)",
@@ -35,6 +43,7 @@ DRIVER = DriverSpec(
     make=_make,
     places=_places,
     probe=_probe,
+    simulate=_simulator,
 )
 
 __all__ = ["DRIVER", "FlowSettings"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, Field
 
 from bem_drivers.simulation import Record
+from bem_drivers.simulation.spec import SimulatorSpec
 
 ML_PER_MIN_PER_HZ = 42.5
 LEAST_FLOW = 50.0
@@ -145,3 +146,17 @@ def _flow(name: str, value: str) -> float:
     if not 0 <= flow <= 10_000:  # noqa: PLR2004 - the sensor's range, in the message too
         raise ValueError(f"{name!r} takes a flow from 0 to 10000 mL/min, not {value!r}")
     return flow
+
+
+SIMULATOR = SimulatorSpec(
+    wire="line",
+    settings=FlowUnitSettings,
+    make=lambda settings, place: FlowUnit(settings, place.now_ns, place.record),
+    batteries=(0, 0),
+    orders={
+        "flow NUMBER": "mL/min that truly flow through the main sensor",
+        "flow_aux NUMBER": "mL/min that truly flow through the auxiliary sensor",
+        "frozen on|off": "it goes on showing what it showed last",
+        "restart": "what opening the port of an Arduino does",
+    },
+)

@@ -22,13 +22,14 @@ LEAST_CAPACITY_LEFT = 0.01
 
 
 class BatteryState(NamedTuple):
-    """All that changes in a battery: shares of 1, V, degC, A, C."""
+    """All that changes in a battery: shares of 1, V, degC, A, C, C."""
 
     state_of_charge: float
     polarisation: float
     temperature: float
     current: float
     coulombs: float
+    moved: float
 
 
 class BatteryModel:
@@ -48,6 +49,9 @@ class BatteryModel:
         self._efficiency = settings.coulombic_efficiency
         # A full cycle moves the capacity twice.
         self._fade = settings.fade_per_cycle / 2.0
+        self._growth = settings.resistance_growth_per_cycle / (2.0 * self._coulombs)
+        self._new_r0, self._new_r1 = self._r0, self._r1
+        self._moved = 0.0
         mass = settings.capacity_ah * settings.cells
         self._heat_capacity = settings.heat_capacity_j_per_k or HEAT_CAPACITY_J_PER_K_AH * mass
         self._cooling_rate = 1.0 / (
@@ -68,6 +72,11 @@ class BatteryModel:
     def capacity(self) -> float:
         """Capacity (Ah) that is left."""
         return self._coulombs / SECONDS_PER_HOUR
+
+    @property
+    def resistance(self) -> float:
+        """Resistance (ohm) that shows at once."""
+        return self._r0
 
     @property
     def open_circuit_voltage(self) -> float:
@@ -92,12 +101,25 @@ class BatteryModel:
     def snapshot(self) -> BatteryState:
         """Get all that changes, to go back to it by :meth:`restore`."""
         return BatteryState(
-            self._soc, self._polarisation, self._temperature, self._current, self._coulombs
+            self._soc,
+            self._polarisation,
+            self._temperature,
+            self._current,
+            self._coulombs,
+            self._moved,
         )
 
     def restore(self, state: BatteryState) -> None:
         """Go back to an earlier instant of this battery."""
-        self._soc, self._polarisation, self._temperature, self._current, self._coulombs = state
+        (
+            self._soc,
+            self._polarisation,
+            self._temperature,
+            self._current,
+            self._coulombs,
+            self._moved,
+        ) = state
+        self._stiffen()
 
     def step(self, current_a: float, dt_s: float) -> None:
         """Let ``current_a`` (A) flow for ``dt_s`` (s, >= 0). Exact for any length.
@@ -149,13 +171,24 @@ class BatteryModel:
         self._current = current_a
         self._store((before + current_a) / 2.0 * dt_s)
 
+    def source(self, dt_s: float = 0.0) -> tuple[float, float]:
+        """Get the voltage (V) and the resistance (ohm) that stand for the battery after ``dt_s``.
+
+        A current that flows until then brings the terminals to voltage + resistance * current.
+        """
+        open_circuit, slope = self._curve.at(self._soc)
+        fading = math.exp(-dt_s / self._tau)
+        source = open_circuit + self._polarisation * fading
+        resistance = self._r0 + self._r1 * (1.0 - fading) + slope * dt_s * self._stored_share()
+        return source, resistance
+
     def current_for_voltage(self, voltage_v: float, dt_s: float = 0.0) -> float:
         """Get the current (A) that brings the terminals to ``voltage_v`` (V) after ``dt_s`` (s).
 
         With ``dt_s`` 0 it is the current right now. Looking ahead is exact while the state of
         charge stays between two points of the curve, and it keeps a long step from overshooting.
         """
-        source, resistance = self._ahead(dt_s)
+        source, resistance = self.source(dt_s)
         return (voltage_v - source) / resistance
 
     def current_for_power(self, power_w: float, dt_s: float = 0.0) -> float:
@@ -164,11 +197,11 @@ class BatteryModel:
         Of two solutions it is the one with the smaller current. A discharge that the battery
         cannot give gets the current at which it gives most.
         """
-        return _for_power(power_w, *self._ahead(dt_s))
+        return current_into(power_w, *self.source(dt_s))
 
     def current_for_resistance(self, load_ohm: float, dt_s: float = 0.0) -> float:
         """Get the current (A, negative) through a load of ``load_ohm`` (ohm) after ``dt_s`` (s)."""
-        source, resistance = self._ahead(dt_s)
+        source, resistance = self.source(dt_s)
         return -source / (load_ohm + resistance)
 
     def ramp_for_voltage(self, voltage_v: float, dt_s: float) -> float:
@@ -180,8 +213,8 @@ class BatteryModel:
 
     def ramp_for_power(self, power_w: float, dt_s: float) -> float:
         """Get the current (A) at the end of a ramp that ends at ``power_w`` (W)."""
-        wanted = _for_power(power_w, *self._ramp_ahead(dt_s))
-        return _for_power(power_w, *self._ramp_ahead(dt_s, wanted))
+        wanted = current_into(power_w, *self._ramp_ahead(dt_s))
+        return current_into(power_w, *self._ramp_ahead(dt_s, wanted))
 
     def ramp_for_resistance(self, load_ohm: float, dt_s: float) -> float:
         """Get the current (A) at the end of a ramp that ends at a load of ``load_ohm`` (ohm)."""
@@ -199,6 +232,14 @@ class BatteryModel:
         if self._fade:
             faded = self._coulombs - self._fade * abs(coulombs)
             self._coulombs = max(faded, self._fewest_coulombs)
+        self._moved += abs(coulombs)
+        self._stiffen()
+
+    def _stiffen(self) -> None:
+        """Let resistances be those of the charge moved so far; a step itself has those before."""
+        if self._growth:
+            grown = 1.0 + self._growth * self._moved
+            self._r0, self._r1 = self._new_r0 * grown, self._new_r1 * grown
 
     def _stored_share(self) -> float:
         return (self._efficiency if self._current > 0 else 1.0) / self._coulombs
@@ -208,16 +249,8 @@ class BatteryModel:
         fading = math.exp(-dt_s / self._tau)
         return fading, self._tau * (1.0 - fading) / dt_s
 
-    def _ahead(self, dt_s: float) -> tuple[float, float]:
-        """Get source voltage (V) and resistance (ohm) that stand for the battery after ``dt_s``."""
-        open_circuit, slope = self._curve.at(self._soc)
-        fading = math.exp(-dt_s / self._tau)
-        source = open_circuit + self._polarisation * fading
-        resistance = self._r0 + self._r1 * (1.0 - fading) + slope * dt_s * self._stored_share()
-        return source, resistance
-
     def _ramp_ahead(self, dt_s: float, towards_a: float | None = None) -> tuple[float, float]:
-        """As :meth:`_ahead` for a ramp; ``towards_a`` (A) tells how far along the curve it goes."""
+        """As :meth:`source` for a ramp; ``towards_a`` (A) tells how far along the curve it goes."""
         open_circuit, slope = self._curve.at(self._soc)
         share = self._stored_share() * dt_s / 2.0
         if towards_a is not None:
@@ -251,6 +284,11 @@ class BatteryModel:
         self._temperature = ambient + rise
 
 
-def _for_power(power_w: float, source: float, resistance: float) -> float:
+def current_into(power_w: float, source: float, resistance: float) -> float:
+    """Get the current (A) that brings ``power_w`` (W) into a source (V) behind a resistance (ohm).
+
+    Of two solutions it is the one with the smaller current; more than the source can give gets the
+    current at which it gives most.
+    """
     under_root = source * source + 4.0 * resistance * power_w
     return (math.sqrt(max(under_root, 0.0)) - source) / (2.0 * resistance)

@@ -4,6 +4,7 @@ What it says is what really happened to the model; what a run has measured is co
 """
 
 import math
+from typing import NamedTuple
 
 from bem_drivers.model.battery import SECONDS_PER_HOUR, BatteryModel
 from bem_drivers.model.settings import BatteryModelSettings
@@ -18,7 +19,7 @@ class MeteredBattery(BatteryModel):
 
     def __init__(self, settings: BatteryModelSettings) -> None:
         super().__init__(settings)
-        self._books = {True: (_Sum(), _Sum()), False: (_Sum(), _Sum())}
+        self._books = {True: (ExactSum(), ExactSum()), False: (ExactSum(), ExactSum())}
 
     @property
     def charge_in(self) -> float:
@@ -42,10 +43,10 @@ class MeteredBattery(BatteryModel):
 
     def step(self, current_a: float, dt_s: float) -> None:
         """Do as the base does, and book it."""
-        started = self.snapshot()
+        before = self._before(current_a)
         super().step(current_a, dt_s)
         if dt_s:
-            self._book(started.state_of_charge, started.polarisation, current_a, dt_s)
+            self._book(before, dt_s)
 
     def ramp(self, current_a: float, dt_s: float) -> None:
         """Do as the base does, and book it; a ramp through zero is split there."""
@@ -55,37 +56,52 @@ class MeteredBattery(BatteryModel):
             self.ramp(0.0, until_zero)
             self.ramp(current_a, dt_s - until_zero)
             return
-        started = self.snapshot()
+        started = self._before(before)
         super().ramp(current_a, dt_s)
         if dt_s and current_a != before:
-            self._book(started.state_of_charge, started.polarisation, before, dt_s)
+            self._book(started, dt_s)
 
-    def _book(self, soc: float, polarisation: float, first_a: float, dt_s: float) -> None:
+    def _before(self, first_a: float) -> "_Before":
+        return _Before(self._soc, self._polarisation, self._r0, self._r1, first_a)
+
+    def _book(self, before: "_Before", dt_s: float) -> None:
+        soc, first_a = before.state_of_charge, before.current
         last_a = self._current
         rate = (last_a - first_a) / dt_s
         coulombs = (first_a + last_a) / 2.0 * dt_s
         stored = self._soc - soc
         source = self._curve.area(soc, self._soc) * coulombs / stored if stored else 0.0
-        instant = self._r0 * (first_a**2 + first_a * last_a + last_a**2) / 3.0 * dt_s
-        joules = source + instant + self._slow_work(polarisation, first_a, rate, dt_s)
+        instant = before.r0 * (first_a**2 + first_a * last_a + last_a**2) / 3.0 * dt_s
+        joules = source + instant + self._slow_work(before, rate, dt_s)
         charge, energy = self._books[coulombs > 0]
         charge.add(abs(coulombs))
         energy.add(abs(joules))
 
-    def _slow_work(self, polarisation: float, first_a: float, rate: float, dt_s: float) -> float:
+    def _slow_work(self, before: "_Before", rate: float, dt_s: float) -> float:
         """Integrate current times polarisation (J) over a ramp of ``rate`` (A/s)."""
+        first_a, r1 = before.current, before.r1
         tau, fading = self._tau, math.exp(-dt_s / self._tau)
         settled = first_a - rate * tau
         even = settled * (first_a * dt_s + rate * dt_s**2 / 2.0) + rate * (
             first_a * dt_s**2 / 2.0 + rate * dt_s**3 / 3.0
         )
-        passing = polarisation - self._r1 * settled
-        return self._r1 * even + passing * (
+        passing = before.polarisation - r1 * settled
+        return r1 * even + passing * (
             first_a * tau * (1.0 - fading) + rate * (tau**2 * (1.0 - fading) - tau * dt_s * fading)
         )
 
 
-class _Sum:
+class _Before(NamedTuple):
+    """A battery when a step began: share of 1, V, ohm, ohm, and the A with which it began."""
+
+    state_of_charge: float
+    polarisation: float
+    r0: float
+    r1: float
+    current: float
+
+
+class ExactSum:
     """Adds many small values to a large one without losing them (Neumaier)."""
 
     def __init__(self) -> None:

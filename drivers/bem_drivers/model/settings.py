@@ -54,6 +54,12 @@ class BatteryModelSettings(BaseModel):
     fade_per_cycle: float = Field(
         default=0.0, ge=0, lt=1, description="share of the capacity lost by moving it in and out"
     )
+    resistance_growth_per_cycle: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="share of the first resistances added by moving the capacity in and out",
+    )
 
     @model_validator(mode="after")
     def _empty_below_full(self) -> "BatteryModelSettings":

@@ -1,4 +1,4 @@
-"""Simulated devices that speak in lines: what they have in common."""
+"""What simulated devices have in common: lines, faults, the circuit they hang on, a ledger."""
 
 from bem_drivers.simulation.loopback import LoopbackLine
 from bem_drivers.simulation.orders import Faulty

@@ -36,6 +36,7 @@ _EXTRAS = {
     "migrate": "server",
     "user": "server",
     "demo": "demo",
+    "simulate": "drivers",
 }
 """What to install for each command."""
 
@@ -65,6 +66,11 @@ def _run(arguments: argparse.Namespace) -> int:
         from bem.demo.command import run
 
         return run(arguments)
+    if arguments.command == "simulate":
+        # Needs nothing but its own file, so that it runs where nothing is installed yet.
+        from bem_drivers.simulation.process import simulate
+
+        return simulate(arguments.bench, arguments.folder, check=arguments.check)
     if arguments.config is not None:
         # Django reads the settings a second time, by itself.
         os.environ[ENVIRONMENT_VARIABLE] = str(arguments.config)
@@ -150,6 +156,7 @@ def _parser() -> argparse.ArgumentParser:
         "--password-file", type=Path, metavar="FILE", help="file with the password; else it asks"
     )
     user.add_argument("--if-none", action="store_true", help="only if there is no account yet")
+    _add_simulate(commands)
     _add_demo(commands)
     return parser
 
@@ -204,6 +211,21 @@ def _add_demo(commands: "argparse._SubParsersAction[_P]") -> None:
         "--ledger",
         action="store_true",
         help="let the simulated converters write down what they were asked, in DIR/ledger",
+    )
+
+
+def _add_simulate(commands: "argparse._SubParsersAction[_P]") -> None:
+    text = "simulate a bench of devices on pseudo-terminals, CAN or TCP around battery models"
+    simulate = commands.add_parser("simulate", help=text, description=text)
+    simulate.add_argument("bench", type=Path, metavar="BENCH.yaml", help="what is on the bench")
+    simulate.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="where links, ledger and control socket go (default: where BENCH.yaml is)",
+    )
+    simulate.add_argument(
+        "--check", action="store_true", help="only say whether BENCH.yaml can be; opens nothing"
     )
 
 

@@ -158,8 +158,19 @@ def test_a_ramp_ends_at_the_voltage_the_power_or_the_load_asked_for(
     assert -model.voltage / model.current == pytest.approx(4.0, abs=0.02)
 
 
+def test_moving_the_capacity_in_and_out_makes_the_battery_stiffer() -> None:
+    model = battery(capacity_ah=2.0, soc=0.0, resistance_growth_per_cycle=0.5)
+    new = model.resistance
+    model.step(2.0, 3600.0)
+    model.step(-2.0, 3600.0)
+    assert model.resistance == pytest.approx(1.5 * new)
+    polarised = 0.6 * 1.25  # R1 is 0.6 R0; the last step lived with what was there before it
+    wanted = -2.0 * (1.5 + polarised) * new
+    assert model.voltage - model.open_circuit_voltage == pytest.approx(wanted)
+
+
 def test_going_back_to_an_earlier_instant_forgets_what_came_after() -> None:
-    model = battery(fade_per_cycle=0.1)
+    model = battery(fade_per_cycle=0.1, resistance_growth_per_cycle=0.2)
     model.step(1.0, 100.0)
     started, voltage, capacity = model.snapshot(), model.voltage, model.capacity
     model.ramp(-3.0, 1000.0)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bem_drivers.epc.simulator_port import SlcanPort
 
 from bem_drivers.base import CommunicationLost, DeviceNotFound, SystemClock
 from bem_drivers.bms import DRIVER
 from bem_drivers.bms.driver import BmsDriver
 from bem_drivers.bms.simulator import BmsUnit, BmsUnitSettings
 from bem_drivers.can import Frame
-from bem_drivers.epc.simulator_port import SlcanPort
 from bem_drivers.model import BatteryModel, BatteryModelSettings
 
 PERIOD_S = 0.05

@@ -23,8 +23,9 @@ from bem_drivers.can import CanSettings, Frame
 from bem_drivers.epc import DRIVER
 from bem_drivers.epc.driver import EpcDriver
 from bem_drivers.epc.settings import EpcSettings
-from bem_drivers.model import BatteryModel, BatteryModelSettings
+from bem_drivers.model import BatteryModelSettings
 from bem_drivers.model.settings import Chemistry
+from bem_drivers.simulation.circuit import Terminals
 
 MS = 1_000_000
 BUS = {"interface": "virtual", "channel": "none"}
@@ -151,7 +152,8 @@ class TestProtection:
     def test_the_next_battery_may_lie_outside_of_the_last_ones_window(self, epc: EpcBench) -> None:
         epc.driver.protect(Protection(3.4, 4.2, -1.0, 1.0, silence_s=1.0))
         epc.driver.release()
-        epc.unit.stage.battery = BatteryModel(BatteryModelSettings(chemistry=Chemistry.LFP))
+        lfp = BatteryModelSettings(chemistry=Chemistry.LFP)
+        epc.unit.stage.lead = Terminals(lfp).connect("stage")
         epc.loop(1.0)
         assert epc.driver.read().faults == ()
         held = epc.driver.protect(Protection(2.5, 3.35, -1.0, 1.0))

@@ -34,6 +34,17 @@ def test_its_books_are_what_flowed_through_its_terminals() -> None:
     assert booked.energy_out == pytest.approx(energy[False], rel=1e-5)
 
 
+def test_its_books_balance_while_it_grows_stiffer() -> None:
+    ageing = SETTINGS.model_copy(update={"resistance_growth_per_cycle": 0.5})
+    whole, young = MeteredBattery(ageing), MeteredBattery(SETTINGS)
+    for battery in (whole, young):
+        battery.step(1.0, 1800.0)
+    assert whole.energy_in == young.energy_in
+    for battery in (whole, young):
+        battery.step(1.0, 1800.0)
+    assert whole.energy_in > young.energy_in
+
+
 def test_many_small_amounts_are_not_lost_in_a_large_one() -> None:
     battery = MeteredBattery(SETTINGS)
     battery.step(1e6, 3600.0)

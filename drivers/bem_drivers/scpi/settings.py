@@ -1,0 +1,91 @@
+"""What a person says about one SCPI instrument: where it is, and which description explains it."""
+
+from typing import Annotated, Any, Self, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+from bem_drivers.line import LineAddress
+from bem_drivers.scpi.description import (
+    LoadDescription,
+    MeterDescription,
+    SourceDescription,
+)
+from bem_drivers.scpi.description_file import check_description, load_description
+
+_D = TypeVar("_D", SourceDescription, LoadDescription, MeterDescription)
+
+
+class ScpiSettings(BaseModel):
+    """Where an instrument is, and its description: named by ``instrument`` or given inline."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    address: LineAddress
+    instrument: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Described by",
+        description="packaged description, or path of a file on the node",
+    )
+    description: Annotated[dict[str, Any] | None, WithJsonSchema({"type": "object"})] = Field(
+        default=None,
+        title="Own description",
+        description="in place of a file",
+    )
+    serial_number: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Serial number",
+        description="another unit is refused",
+    )
+
+    @model_validator(mode="after")
+    def _is_described(self) -> Self:
+        if (self.instrument is None) == (self.description is None):
+            raise ValueError(
+                "give either 'instrument' (the name or file of a description) or 'description' "
+                "(the description itself)"
+            )
+        self._check()
+        return self
+
+    def _check(self) -> None:
+        raise NotImplementedError
+
+    def _described(self, model: type[_D]) -> _D:
+        if self.instrument is not None:
+            return load_description(self.instrument, model)
+        return check_description(self.description, model, "description")
+
+
+class SourceSettings(ScpiSettings):
+    """A power supply that is described by lines of SCPI."""
+
+    def described(self) -> SourceDescription:
+        """Read the description. Raises DescriptionError, a ValueError."""
+        return self._described(SourceDescription)
+
+    def _check(self) -> None:
+        self.described()
+
+
+class LoadSettings(ScpiSettings):
+    """An electronic load that is described by lines of SCPI."""
+
+    def described(self) -> LoadDescription:
+        """Read the description. Raises DescriptionError, a ValueError."""
+        return self._described(LoadDescription)
+
+    def _check(self) -> None:
+        self.described()
+
+
+class MeterSettings(ScpiSettings):
+    """A meter that is described by lines of SCPI."""
+
+    def described(self) -> MeterDescription:
+        """Read the description. Raises DescriptionError, a ValueError."""
+        return self._described(MeterDescription)
+
+    def _check(self) -> None:
+        self.described()

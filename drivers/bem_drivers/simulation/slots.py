@@ -1,0 +1,242 @@
+"""The places of a bench: devices on lines with a port each, buses with their devices."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from pydantic import BaseModel
+
+from bem_drivers.can import Frame
+from bem_drivers.simulation.bench import BenchDevice, PtyPort, SlcanBus, SocketCanBus, TcpPort
+from bem_drivers.simulation.circuit import Terminals
+from bem_drivers.simulation.orders import Faulty
+from bem_drivers.simulation.outbox import Outbox
+from bem_drivers.simulation.port import LinePort, PtyLinePort, TcpLinePort
+from bem_drivers.simulation.slcan_port import SlcanPort
+from bem_drivers.simulation.spec import CanUnit, LineUnit, Place, Record, SimulatorSpec
+
+if TYPE_CHECKING:
+    from bem_drivers.simulation.can_port import CanPort
+
+LOOK_NS = 100_000_000
+"""How often a device on a line looks at what its battery does, without being asked."""
+LINE_ORDERS = {
+    "silent on|off": "it obeys and does not answer",
+    "late MS|off": "its answers leave so much later",
+    "garbage N": "its next N answers are noise",
+    "half N": "its next N answers end in the middle",
+    "double N": "its next N answers come twice",
+    "drop N": "its next N answers are lost",
+    "wrong TEXT": "its next answer is TEXT",
+}
+DEVICE_ORDERS = {
+    "unplug": "nobody reaches it any more",
+    "plug": "it is reached again",
+    "power on|off": "it is switched off, or on as if for the first time",
+}
+
+U = TypeVar("U", LineUnit, CanUnit)
+
+
+class Slot(Generic[U]):
+    """One device of a bench. ``unit`` is there while it has power."""
+
+    def __init__(
+        self,
+        name: str,
+        driver: str,
+        simulator: tuple[SimulatorSpec, BaseModel],
+        terminals: tuple[Terminals, ...],
+        record: Record,
+    ) -> None:
+        self.name = name
+        self.driver = driver
+        self.spec, self._settings = simulator
+        self.plugged = True
+        self._terminals = terminals
+        self._record = record
+        self._place: Place | None = None
+        self.unit: U | None = None
+
+    @property
+    def orders(self) -> Mapping[str, str]:
+        """What it can be told, with explanations."""
+        return DEVICE_ORDERS | dict(self.spec.orders)
+
+    def power(self, on: bool, now_ns: int) -> None:
+        """Switch it on, as new, or off."""
+        if self._place is not None:
+            for terminals in self._terminals:
+                terminals.advance(now_ns)
+            self._place.release()
+        self._place, self.unit = None, None
+        if on:
+            self._place = Place(self.name, self._terminals, now_ns, self._record)
+            self.unit = self._made(self._place)
+
+    def break_down(self, order: str, now_ns: int) -> None:
+        """Give an order to the unit.
+
+        Raises:
+            ValueError: it knows no such order, or has no power.
+        """
+        if self.unit is None:
+            raise ValueError(f"{self.name} has no power; order: {self.name} power on")
+        for terminals in self._terminals:
+            terminals.advance(now_ns)
+        self.unit.break_down(order, now_ns)
+
+    def _made(self, place: Place) -> U:
+        unit: U = self.spec.make(self._settings, place)
+        return unit
+
+
+class CanSlot(Slot[CanUnit]):
+    """A device on a bus."""
+
+
+class LineSlot(Slot[LineUnit]):
+    """A device with a port of its own."""
+
+    def __init__(
+        self,
+        name: str,
+        device: BenchDevice,
+        simulator: tuple[SimulatorSpec, BaseModel],
+        terminals: tuple[Terminals, ...],
+        record: Record,
+        folder: Path,
+    ) -> None:
+        super().__init__(name, device.driver, simulator, terminals, record)
+        self._where = device.port
+        self._folder = folder
+        self._outbox = Outbox()
+        self.port: LinePort | None = None
+
+    @property
+    def orders(self) -> Mapping[str, str]:
+        return {**super().orders, **LINE_ORDERS}
+
+    @property
+    def reached_at(self) -> str:
+        """Where a driver finds it."""
+        if isinstance(self._where, TcpPort):
+            return f"tcp {self._where.host}:{self._where.port}"
+        return f"serial {self._link}"
+
+    def plug(self) -> None:
+        """Open its port.
+
+        Raises:
+            OSError: the port cannot be made.
+        """
+        if self.port is None:
+            if isinstance(self._where, TcpPort):
+                self.port = TcpLinePort(self._where.host, self._where.port)
+            else:
+                self.port = PtyLinePort(self._link)
+
+    def unplug(self) -> None:
+        """Close its port; what was on its way is lost."""
+        port, self.port = self.port, None
+        self._outbox.clear()
+        if port is not None:
+            port.close()
+
+    def power(self, on: bool, now_ns: int) -> None:
+        self._outbox.clear()
+        super().power(on, now_ns)
+
+    def take(self, now_ns: int) -> None:
+        """Let the unit answer what has come over its port."""
+        unit = self.unit
+        lines = [] if self.port is None else self.port.read()
+        if unit is not None:
+            for line in lines:
+                unit.advance(now_ns)
+                self._outbox.put(unit.receive(line, now_ns), now_ns)
+
+    def live(self, now_ns: int) -> int:
+        """Live until ``now_ns`` and send what is due; get when to call again (ns)."""
+        unit = self.unit
+        if unit is not None:
+            unit.advance(now_ns)
+        due = self._outbox.take(now_ns)
+        if due and self.port is not None:
+            self.port.write(due)
+        return min(self._outbox.next_due_ns() or now_ns + LOOK_NS, now_ns + LOOK_NS)
+
+    @property
+    def _link(self) -> Path:
+        link = self._where.link if isinstance(self._where, PtyPort) else Path()
+        return self._folder / link
+
+    def _made(self, place: Place) -> LineUnit:
+        return Faulty(super()._made(place))
+
+
+class BusSlot:
+    """A CAN bus with its devices, and the adapter by which drivers reach it."""
+
+    def __init__(self, name: str, bus: SlcanBus | SocketCanBus, folder: Path) -> None:
+        self.name = name
+        self.devices: list[CanSlot] = []
+        self.port: CanPort | None = None
+        self._bus = bus
+        self._folder = folder
+
+    @property
+    def reached_at(self) -> str:
+        """Where a driver finds it."""
+        if isinstance(self._bus, SlcanBus):
+            return f"slcan {self._folder / self._bus.link}"
+        return f"socketcan {self._bus.channel}"
+
+    def plug(self) -> None:
+        """Put the adapter in.
+
+        Raises:
+            OSError: the port cannot be made, or there is no such interface.
+        """
+        if self.port is not None:
+            return
+        if isinstance(self._bus, SlcanBus):
+            self.port = SlcanPort(self._folder / self._bus.link)
+        else:
+            # A bench of serial devices does without python-can.
+            from bem_drivers.simulation.can_port import SocketCanPort
+
+            self.port = SocketCanPort(self._bus.channel)
+
+    def unplug(self) -> None:
+        """Pull the adapter out."""
+        port, self.port = self.port, None
+        if port is not None:
+            port.close()
+
+    def take(self, now_ns: int) -> None:
+        """Hand the frames that have come to all devices of the bus."""
+        frames = [] if self.port is None else self.port.read()
+        for unit in self._reached():
+            for frame in frames:
+                unit.receive(frame.frame_id, frame.data, now_ns)
+
+    def live(self, now_ns: int) -> int:
+        """Let the devices live until ``now_ns`` and send; get when to call again (ns)."""
+        sent: list[Frame] = []
+        due = [now_ns + LOOK_NS]
+        for device in self.devices:
+            unit = device.unit
+            if unit is not None:
+                frames = unit.advance(now_ns)
+                if device.plugged:
+                    sent += [Frame(can_id, data) for can_id, data in frames]
+                due_ns = unit.next_due_ns()
+                if due_ns is not None:
+                    due.append(due_ns)
+        if sent and self.port is not None:
+            self.port.write(sent)
+        return min(due)
+
+    def _reached(self) -> Iterable[CanUnit]:
+        return [one.unit for one in self.devices if one.plugged and one.unit is not None]

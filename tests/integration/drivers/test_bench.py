@@ -1,0 +1,210 @@
+"""A bench run by `bem simulate` as a process of its own, read by real drivers over real ports."""
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bem_drivers.base import (
+    Command,
+    CommunicationLost,
+    DeviceNotFound,
+    Mode,
+    PowerDevice,
+    Protection,
+)
+from bem_drivers.registry import make_device
+
+BENCH = {
+    "batteries": {
+        "left": {"chemistry": "nmc", "capacity_ah": 2.5, "speed": 60},
+        "right": {"chemistry": "lfp", "capacity_ah": 1.1, "soc": 0.8},
+    },
+    "buses": {"can": {"kind": "slcan", "link": "can"}},
+    "devices": {
+        "cycler-left": {"driver": "epc", "bus": "can", "battery": "left"},
+        "cycler-right": {
+            "driver": "epc",
+            "bus": "can",
+            "battery": "right",
+            "settings": {"device_id": 0x14, "serial_number": 9},
+        },
+        "flow": {
+            "driver": "flow",
+            "port": {"kind": "pty", "link": "flow"},
+            "settings": {"flow": 1500},
+        },
+    },
+    "ledger": "ledger.jsonl",
+    "control": "control",
+}
+PROTECTION = Protection(
+    voltage_min=2.0, voltage_max=4.3, current_min=-5.0, current_max=5.0, silence_s=10.0
+)
+
+
+class RunningBench:
+    """A bench in a process, and its control socket."""
+
+    def __init__(self, folder: Path, described: dict[str, Any]) -> None:
+        self.folder = folder
+        path = folder / "bench.yaml"
+        path.write_text(yaml.safe_dump(described))
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "bem.cli", "simulate", str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.said: list[str] = []
+        assert self.process.stdout is not None
+        while not self.said or not self.said[-1].startswith("ready"):
+            self.said.append(self.process.stdout.readline())
+            if not self.said[-1]:
+                raise RuntimeError(f"the bench ended with {self.stop()}: {self.said}")
+
+    def order(self, order: str) -> str:
+        """Give an order by the control socket; get its answer."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
+            client.settimeout(10)
+            client.connect(str(self.folder / "control"))
+            client.sendall(f"{order}\n".encode())
+            said = ""
+            while not said.endswith("\n\n"):
+                said += client.recv(65536).decode()
+        return said.strip()
+
+    def battery(self, name: str) -> dict[str, float]:
+        """Get how a battery truly is."""
+        truth: dict[str, float] = json.loads(self.order(f"{name} show"))
+        return truth
+
+    def epc(self, device_id: int = 0x13) -> PowerDevice:
+        """Make an unopened driver of a unit behind the adapter."""
+        bus = {"interface": "slcan", "channel": str(self.folder / "can")}
+        # What is tested is not how fast a busy machine is.
+        settings = {"bus": bus, "device_id": device_id, "reply_timeout_s": 2.0}
+        device = make_device("epc", settings)
+        assert isinstance(device, PowerDevice)
+        return device
+
+    def stop(self) -> int:
+        """End it as a service manager does; get its exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        status = self.process.wait(10)
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            stream.close()
+        return status
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[RunningBench]:
+    running = RunningBench(tmp_path, BENCH)
+    yield running
+    running.stop()
+
+
+def test_drivers_find_their_devices_where_the_bench_says(bench: RunningBench) -> None:
+    assert bench.said[:-1] == [
+        f"cycler-left: epc at slcan {bench.folder / 'can'}\n",
+        f"cycler-right: epc at slcan {bench.folder / 'can'}\n",
+        f"flow: flow at serial {bench.folder / 'flow'}\n",
+    ]
+    voltages = []
+    for device_id, serial in ((0x13, "1"), (0x14, "9")):
+        epc = bench.epc(device_id)
+        epc.open()
+        assert epc.identity.serial == serial
+        voltages.append(epc.read().values["voltage"].value)
+        epc.close()
+    assert voltages == pytest.approx([3.7, 3.335], abs=0.003)
+    flow = make_device(
+        "flow",
+        {"address": {"kind": "serial", "port": str(bench.folder / "flow"), "baudrate": 19200}},
+    )
+    flow.open()
+    assert flow.read().values["flow"].value == 1500.0
+    flow.close()
+
+
+def test_a_charge_is_in_the_battery_and_in_the_ledger(bench: RunningBench) -> None:
+    epc = bench.epc()
+    epc.open()
+    epc.protect(PROTECTION)
+    epc.apply(Command(Mode.CC, 2.0))
+    until = time.monotonic() + 1.5
+    while time.monotonic() < until:
+        epc.keep_alive()
+        assert epc.read().values["current"].value == pytest.approx(2.0, abs=0.02)
+    epc.make_safe()
+    epc.close()
+    truth = bench.battery("left")
+    switched = [
+        entry
+        for line in (bench.folder / "ledger.jsonl").read_text().splitlines()
+        if (entry := json.loads(line))["kind"] == "output"
+    ]
+    assert [(one["device"], one["on"]) for one in switched] == [
+        ("cycler-left", True),
+        ("cycler-left", False),
+    ]
+    on_s = (switched[1]["t_ns"] - switched[0]["t_ns"]) / 1e9
+    assert truth["charge_in"] == pytest.approx(2.0 * on_s * 60 / 3600, rel=0.01)
+    assert truth["state_of_charge"] == pytest.approx(0.5 + truth["charge_in"] / 2.5)
+    assert bench.battery("right")["charge_in"] == 0.0
+
+
+def test_faults_come_and_go_by_order(bench: RunningBench, wait_until: Callable[..., None]) -> None:
+    epc = bench.epc()
+    epc.open()
+    bench.order("cycler-left voltage 3.0")
+    assert epc.read().values["voltage"].value == pytest.approx(3.0, abs=0.003)
+    bench.order("can unplug")
+    with pytest.raises(CommunicationLost):
+        epc.read()
+    epc.close()
+    with pytest.raises(DeviceNotFound):
+        bench.epc().open()
+    assert bench.process.stdin is not None
+    bench.process.stdin.write("can plug\ncycler-left voltage off\n")
+    bench.process.stdin.flush()
+    wait_until((bench.folder / "can").exists)
+    epc = bench.epc()
+    epc.open()
+    wait_until(lambda: abs(epc.read().values["voltage"].value - 3.7) < 0.01)
+    epc.close()
+
+
+def test_it_ends_well_and_leaves_only_its_ledger(bench: RunningBench) -> None:
+    assert bench.process.stdin is not None
+    bench.process.stdin.close()
+    assert bench.battery("left")["current"] == 0.0
+    bench.process.send_signal(signal.SIGTERM)
+    assert bench.process.wait(10) == 0
+    assert sorted(path.name for path in bench.folder.iterdir()) == ["bench.yaml", "ledger.jsonl"]
+
+
+@pytest.mark.parametrize("options", [[], ["--check"]])
+def test_a_bench_that_cannot_be_is_refused_with_its_errors(
+    tmp_path: Path, options: list[str]
+) -> None:
+    path = tmp_path / "bench.yaml"
+    path.write_text("devices: {one: {driver: epc, bus: can, battery: cell}}\n")
+    command = [sys.executable, "-m", "bem.cli", "simulate", str(path), *options]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [
+        f"{path}:",
+        "devices.one.bus: 'can' is no bus of this bench; there are: none",
+        "devices.one.batteries: 'cell' is no battery of this bench; there are: none",
+    ]

@@ -1,0 +1,135 @@
+"""Simulated EPCs and their drivers on one bus, in a time that only tests turn.
+
+Drivers block, so each has a thread; but only one thread ever runs, and time passes only while all
+of them wait. A run is therefore repeatable, however busy the machine is.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from bem_drivers.base import CommunicationLost
+from bem_drivers.can import CanSettings, Frame
+from bem_drivers.epc.driver import EpcDriver
+from bem_drivers.epc.settings import EpcSettings
+from bem_drivers.epc.simulator import EpcUnit
+from bem_drivers.epc.simulator_bus import UnitBus
+from bem_drivers.epc.simulator_stage import EpcUnitSettings
+
+START_NS = 1_000_000_000
+VIRTUAL = CanSettings(interface="virtual", channel="none")
+
+
+class TurnedBus:
+    """Units on one bus. :meth:`live` runs a function for each driver, all at the same time."""
+
+    def __init__(self, units: Sequence[EpcUnitSettings], bitrate: int | None = None) -> None:
+        self.now_ns = START_NS
+        self.units = [EpcUnit(one, START_NS, on_bus=bitrate is not None) for one in units]
+        self.bus = UnitBus(self.units, START_NS, bitrate)
+        self.hosts: list[Host] = []
+        self.turn = threading.Semaphore(0)
+
+    def live(self, life: Callable[["Host"], None], **settings: object) -> None:
+        """Run ``life`` with a host for each unit until all of them have ended."""
+        self.hosts = [Host(self, unit.settings.device_id, settings) for unit in self.units]
+        threads = [
+            threading.Thread(target=host.run, args=(life,), daemon=True) for host in self.hosts
+        ]
+        for thread in threads:
+            thread.start()
+        while any(not host.ended for host in self.hosts):
+            host = next((one for one in self.hosts if one.may_run()), None)
+            if host is None:
+                self._let_time_pass()
+            else:
+                host.go.release()
+                self.turn.acquire()
+        for thread, host in zip(threads, self.hosts, strict=True):
+            thread.join()
+            if host.failure is not None:
+                raise host.failure
+
+    def _let_time_pass(self) -> None:
+        due_ns = min(host.wake_ns for host in self.hosts if not host.ended)
+        bus_ns = self.bus.next_due_ns()
+        if bus_ns is not None:
+            due_ns = min(due_ns, bus_ns)
+        self.now_ns = max(due_ns, self.now_ns)
+        for frame in self.bus.advance(self.now_ns):
+            for host in self.hosts:
+                if frame.frame_id >> 4 == host.device_id:
+                    host.inbox.append(frame)
+
+
+class Host:
+    """The process of one driver: its clock, its end of the bus, and the driver."""
+
+    def __init__(self, world: TurnedBus, device_id: int, settings: dict[str, object]) -> None:
+        self.device_id = device_id
+        self.inbox: deque[Frame] = deque()
+        self.wake_ns = world.now_ns
+        self.go = threading.Semaphore(0)
+        self.ended = False
+        self.failure: BaseException | None = None
+        self._world = world
+        self._listening = False
+        self._plugged = False
+        self.driver = EpcDriver(
+            EpcSettings.model_validate({"bus": VIRTUAL, "device_id": device_id, **settings}),
+            self,
+            self,
+        )
+
+    def run(self, life: Callable[["Host"], None]) -> None:
+        self.go.acquire()
+        try:
+            life(self)
+        except BaseException as failure:  # noqa: BLE001 - the thread of the test raises it
+            self.failure = failure
+        self.ended = True
+        self._world.turn.release()
+
+    def may_run(self) -> bool:
+        if self.ended:
+            return False
+        return self.wake_ns <= self._world.now_ns or (self._listening and bool(self.inbox))
+
+    def monotonic_ns(self) -> int:
+        return self._world.now_ns
+
+    def sleep(self, seconds: float) -> None:
+        self._wait(self._world.now_ns + round(seconds * 1e9))
+
+    def open(self) -> None:
+        self.inbox.clear()
+        self._plugged = True
+
+    def close(self) -> None:
+        self._plugged = False
+
+    def send(self, frame: Frame) -> None:
+        self._check()
+        self._world.bus.send(frame, self._world.now_ns)
+
+    def receive(self, timeout_s: float) -> Frame | None:
+        self._check()
+        if not self.inbox and timeout_s > 0:
+            self._listening = True
+            self._wait(self._world.now_ns + round(timeout_s * 1e9))
+            self._listening = False
+            self._check()
+        return self.inbox.popleft() if self.inbox else None
+
+    def unplug(self) -> None:
+        """Pull the adapter out; :meth:`open` puts it back in."""
+        self._plugged = False
+
+    def _wait(self, until_ns: int) -> None:
+        self.wake_ns = until_ns
+        self._world.turn.release()
+        self.go.acquire()
+
+    def _check(self) -> None:
+        if not self._plugged:
+            raise CommunicationLost("the adapter is unplugged")
