@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from bem_drivers.base import DeviceError, DeviceNotFound, SystemClock
-from bem_drivers.can import CanSettings
+from bem_drivers.can import CanSettings, FrameLink
 from bem_drivers.finding.buses import Listening, UserOf, bus_name, search_bus
 from bem_drivers.finding.found import InUse, Seen, Unknown
-from bem_drivers.finding.lines import Asking, first_settings, search_port
+from bem_drivers.finding.lines import Asking, ProbeLink, first_settings, search_port
 from bem_drivers.finding.probe import CanProbe, LineProbe
+from bem_drivers.line import SerialSettings
 from bem_drivers.line.holder import is_pseudo_terminal, port_holder
 from bem_drivers.registry import DriverSpec, driver, driver_names
 
 logger = logging.getLogger(__name__)
 TIMEOUT_S = 5.0
+_ALL_FRAMES = ((0, 0),)
 
 
 def installed_drivers() -> list[DriverSpec]:
@@ -52,28 +54,33 @@ def scan(
             askings.append(Asking(spec, probe))
         elif isinstance(probe, CanProbe):
             listenings.append(Listening(spec, probe))
+    # Read before time counts: on a small computer they take seconds.
+    from bem_drivers.can.link import CanLink
+    from bem_drivers.line.serial_line import SerialLine
+
     until_ns = time.monotonic_ns() + round(timeout_s * 1e9)
     work: dict[str, Callable[[], list[Seen]]] = {}
     for port in ports if askings else ():
-        work[f"serial {port}"] = _port_work(port, askings, user, until_ns)
+        work[f"serial {port}"] = _port_work(port, askings, SerialLine, user, until_ns)
     for bus in buses if listenings else ():
-        work[bus_name(bus)] = _bus_work(bus, listenings, user)
+        work[bus_name(bus)] = _bus_work(bus, listenings, CanLink, user)
     return _side_by_side(work, until_ns, timeout_s)
 
 
 def _port_work(
-    port: str, askings: Sequence[Asking], user: UserOf, until_ns: int
+    port: str,
+    askings: Sequence[Asking],
+    line: Callable[[SerialSettings], ProbeLink],
+    user: UserOf,
+    until_ns: int,
 ) -> Callable[[], list[Seen]]:
     def search() -> list[Seen]:
-        from bem_drivers.line.serial_line import SerialLine
-
         settings = first_settings(port, askings)
         by = user(settings.name) or _holder(port)
         if by is not None:
             return [InUse(settings.name, by)]
         try:
-            link = SerialLine(settings)
-            return [search_port(port, askings, link, SystemClock(), until_ns)]
+            return [search_port(port, askings, line(settings), SystemClock(), until_ns)]
         except DeviceNotFound as error:
             return [_closed(settings.name, port, error)]
 
@@ -81,18 +88,19 @@ def _port_work(
 
 
 def _bus_work(
-    bus: CanSettings, listenings: Sequence[Listening], user: UserOf
+    bus: CanSettings,
+    listenings: Sequence[Listening],
+    link: Callable[[CanSettings, Sequence[tuple[int, int]]], FrameLink],
+    user: UserOf,
 ) -> Callable[[], list[Seen]]:
     def search() -> list[Seen]:
-        from bem_drivers.can.link import CanLink
-
         name = bus_name(bus)
         port = bus.channel.partition("@")[0] if bus.interface == "slcan" else None
         by = user(name) or (None if port is None else _holder(port))
         if by is not None:
             return [InUse(name, by)]
         try:
-            return search_bus(bus, listenings, CanLink(bus, [(0, 0)]), SystemClock(), user)
+            return search_bus(bus, listenings, link(bus, _ALL_FRAMES), SystemClock(), user)
         except DeviceNotFound as error:
             return [_closed(name, port, error)]
 

@@ -56,7 +56,7 @@ class _SerialStream:
             settings.port,
             baudrate=settings.baudrate,
             bytesize=settings.data_bits,
-            parity=_PARITY[settings.parity],
+            parity=_parity(settings),
             stopbits=settings.stop_bits,
             timeout=0.0,
             write_timeout=SEND_TIMEOUT_S,
@@ -75,7 +75,7 @@ class _SerialStream:
     def change(self, settings: SerialSettings) -> None:
         try:
             self._port.baudrate = settings.baudrate
-            self._port.parity = _PARITY[settings.parity]
+            self._port.parity = _parity(settings)
             self._port.stopbits = settings.stop_bits
         except (ValueError, termios.error) as error:
             raise OSError(f"it does not take {settings.baudrate} bit/s: {error}") from error
@@ -93,6 +93,15 @@ class _SerialStream:
 
     def close(self) -> None:
         self._port.close()
+
+
+def _parity(settings: SerialSettings) -> str:
+    """Get the parity to ask for. A pseudo-terminal has none, and whoever asks it for one and for
+    nothing else that is new is refused.
+    """
+    simulated = is_pseudo_terminal(os.stat(settings.port))  # noqa: PTH116 - raises as opening does
+    parity: str = _PARITY["none" if simulated else settings.parity]
+    return parity
 
 
 def _why(port: str, error: Exception) -> str:
