@@ -17,10 +17,16 @@ UNIT_IDS = (0x00, *range(0x13, 0x40))
 """Those of the laboratory, and that of a unit fresh from the programmer."""
 _PER_UNIT = 16
 _ASK = words.request(Request.INFO)
+_SPONTANEOUS = (MessageId.MODE, MessageId.STATUS)
+"""What a unit sends by itself when it is switched on or its state changes."""
 
 
 def _identifiers(unit: int) -> range:
     return range(unit * _PER_UNIT, (unit + 1) * _PER_UNIT)
+
+
+def _talk(unit: int) -> list[int]:
+    return [unit * _PER_UNIT + one for one in MessageId if one not in _SPONTANEOUS]
 
 
 def _questions(bus: CanSettings) -> list[CanQuestion]:
@@ -30,7 +36,7 @@ def _questions(bus: CanSettings) -> list[CanQuestion]:
         CanQuestion(
             Frame(unit * _PER_UNIT + _ASK.message_id, _ASK.data),
             DRIVER.places(EpcSettings(bus=bus, device_id=unit))[0],
-            _identifiers(unit),
+            _talk(unit),
         )
         for unit in UNIT_IDS
     ]

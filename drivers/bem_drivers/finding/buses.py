@@ -95,7 +95,7 @@ def _listen(link: FrameLink, clock: Clock, until_ns: int, frames: list[Frame]) -
 
 
 def _talker(question: CanQuestion, busy: set[int]) -> str | None:
-    if busy.isdisjoint(question.identifiers):
+    if busy.isdisjoint(question.talk):
         return None
     return "somebody who talks to it on the bus"
 

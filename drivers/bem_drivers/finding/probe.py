@@ -31,14 +31,13 @@ class LineProbe:
 class CanQuestion(NamedTuple):
     """A frame to send, once, to a device that nobody uses.
 
-    ``place``: what a station would have taken, were the device in use. ``identifiers``: those of
-    the device. Any frame with one of them shows that somebody talks to it, who must not be
-    disturbed.
+    ``place``: what a station would have taken, were the device in use. ``talk``: the identifiers
+    of frames that only come when somebody talks to the device, who must not be disturbed.
     """
 
     frame: Frame
     place: str
-    identifiers: range
+    talk: Collection[int]
 
 
 class CanDevice(NamedTuple):

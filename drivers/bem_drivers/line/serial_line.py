@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import termios
+from pathlib import Path
 
 import serial
 
@@ -52,16 +53,14 @@ class SerialLine(StreamLine):
 
 class _SerialStream:
     def __init__(self, settings: SerialSettings) -> None:
-        self._port = serial.Serial(
-            settings.port,
-            baudrate=settings.baudrate,
-            bytesize=settings.data_bits,
-            parity=_parity(settings),
-            stopbits=settings.stop_bits,
-            timeout=0.0,
-            write_timeout=SEND_TIMEOUT_S,
-            exclusive=True,
-        )
+        try:
+            self._port = _opened(settings, settings.parity)
+        except termios.error:
+            # A pseudo-terminal has no parity; asked for one and for nothing that is new to it, it
+            # refuses.
+            if not is_pseudo_terminal(Path(settings.port).stat()):
+                raise
+            self._port = _opened(settings, "none")
         try:
             # The mark lasts until the last one closes the port. A simulator holds its port open,
             # so that the mark of a client that was killed would lock out the next one.
@@ -73,10 +72,14 @@ class _SerialStream:
             raise
 
     def change(self, settings: SerialSettings) -> None:
+        parity = settings.parity
+        if is_pseudo_terminal(os.fstat(self._port.fileno())):
+            parity = "none"
         try:
-            self._port.baudrate = settings.baudrate
-            self._port.parity = _parity(settings)
+            # Parity first: each of these asks for all that is set.
+            self._port.parity = _PARITY[parity]
             self._port.stopbits = settings.stop_bits
+            self._port.baudrate = settings.baudrate
         except (ValueError, termios.error) as error:
             raise OSError(f"it does not take {settings.baudrate} bit/s: {error}") from error
 
@@ -95,13 +98,17 @@ class _SerialStream:
         self._port.close()
 
 
-def _parity(settings: SerialSettings) -> str:
-    """Get the parity to ask for. A pseudo-terminal has none, and whoever asks it for one and for
-    nothing else that is new is refused.
-    """
-    simulated = is_pseudo_terminal(os.stat(settings.port))  # noqa: PTH116 - raises as opening does
-    parity: str = _PARITY["none" if simulated else settings.parity]
-    return parity
+def _opened(settings: SerialSettings, parity: str) -> serial.Serial:
+    return serial.Serial(
+        settings.port,
+        baudrate=settings.baudrate,
+        bytesize=settings.data_bits,
+        parity=_PARITY[parity],
+        stopbits=settings.stop_bits,
+        timeout=0.0,
+        write_timeout=SEND_TIMEOUT_S,
+        exclusive=True,
+    )
 
 
 def _why(port: str, error: Exception) -> str:
