@@ -1,9 +1,12 @@
 """A source and a load as one power path: what flows, who decides, and what happens in between."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 from tests.unit.drivers.conftest import MS, ManualClock
 from tests.unit.drivers.scpi_bench import (
@@ -383,3 +386,13 @@ def test_a_meter_is_no_side_of_it() -> None:
     settings = {"source": scpi("meter", 5025), "load": scpi("load", 5026)}
     with pytest.raises(LookupError, match="source: driver 'scpi-meter' makes no device with a pow"):
         make_device("source-and-load", settings)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("page", ["scpi.md", "source-and-load.md"])
+def test_the_examples_of_the_handbook_make_devices(page: str) -> None:
+    text = (Path(__file__).parents[3] / "docs/devices" / page).read_text()
+    examples = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert examples
+    for example in map(yaml.safe_load, examples):
+        assert make_device(example["driver"], example["settings"])
