@@ -277,10 +277,10 @@ def test_a_load_in_place_of_the_source_is_refused(clock: ManualClock) -> None:
         exchanged.open()
 
 
-def virtual_pair(clock: ManualClock) -> PairDevice:
+def virtual_pair(clock: ManualClock, dead_time_s: float = 0.1) -> PairDevice:
     settings = VirtualSettings(battery=BatteryModelSettings())
     both = VirtualDevice(settings, clock), VirtualDevice(settings, clock)
-    device = PairDevice(SETTINGS, clock, *both)
+    device = PairDevice(SETTINGS.model_copy(update={"dead_time_s": dead_time_s}), clock, *both)
     device.open()
     return device
 
@@ -295,6 +295,16 @@ def test_the_watchdogs_of_both_are_fed(clock: ManualClock) -> None:
         assert device.read().active == Command(Mode.CC, 1.0)
     clock.now_ns += 700 * MS
     assert device.read().faults == ("source_watchdog",)
+
+
+def test_a_dead_time_beyond_the_silence_trips_no_watchdog(clock: ManualClock) -> None:
+    device = virtual_pair(clock, dead_time_s=2.0)
+    device.protect(PROTECTION)
+    for setpoint in (1.0, -1.0, 1.0):
+        device.keep_alive()
+        device.apply(Command(Mode.CC, setpoint))
+        reading = device.read()
+        assert (reading.active, reading.faults) == (Command(Mode.CC, setpoint), ())
 
 
 def test_with_one_watchdog_there_is_none(clock: ManualClock) -> None:
