@@ -174,8 +174,9 @@ def test_30_units_degrade_alike_and_each_says_so_once(caplog: pytest.LogCaptureF
     assert outcome.worst_s <= 0.28
     messages = [record.getMessage() for record in caplog.records]
     assert len(messages) == 30
-    assert "is read every 100 ms; 30 units on virtual:none would so occupy 106 %" in messages[0]
-    assert "control period of each station on this bus to at least 0.14 s" in messages[0]
+    assert "30 EPCs on virtual:none at 125000 bit/s can each be read every 140 ms" in messages[0]
+    assert "every 100 ms would occupy 106 % of the bus" in messages[0]
+    assert "control period of each station on this bus to 0.14 s at least" in messages[0]
 
 
 def test_a_unit_alone_is_read_as_often_as_asked(caplog: pytest.LogCaptureFixture) -> None:
