@@ -6,6 +6,7 @@ therefore repeatable, however busy the machine is.
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from greenlet import getcurrent, greenlet
 
@@ -22,11 +23,20 @@ VIRTUAL = CanSettings(interface="virtual", channel="none")
 
 
 class TurnedBus:
-    """Units on one bus. :meth:`live` runs a function for each driver, all at the same time."""
+    """Units on one bus, and what they recorded. :meth:`live` runs a function for each driver, all at the same time."""
 
     def __init__(self, units: Sequence[EpcUnitSettings], bitrate: int | None = None) -> None:
         self.now_ns = START_NS
-        self.units = [EpcUnit(one, START_NS, on_bus=bitrate is not None) for one in units]
+        self.ledger: list[tuple[int, str, dict[str, Any]]] = []
+        self.units = [
+            EpcUnit(
+                one,
+                START_NS,
+                lambda at_ns, kind, facts: self.ledger.append((at_ns, kind, dict(facts))),
+                on_bus=bitrate is not None,
+            )
+            for one in units
+        ]
         self.bus = UnitBus(self.units, START_NS, bitrate)
         self.hosts: list[Host] = []
 
