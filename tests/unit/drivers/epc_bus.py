@@ -23,7 +23,7 @@ VIRTUAL = CanSettings(interface="virtual", channel="none")
 
 
 class TurnedBus:
-    """Units on one bus, and what they recorded. :meth:`live` runs a function for each driver, all at the same time."""
+    """Units on one bus, and what they recorded. :meth:`live` runs all their drivers at once."""
 
     def __init__(self, units: Sequence[EpcUnitSettings], bitrate: int | None = None) -> None:
         self.now_ns = START_NS
