@@ -149,10 +149,10 @@ class RandomOperator:
     def lose_power(self, host: Host) -> None:
         name = "unpowered"
         self.unit.break_down(f"{name} on", host.monotonic_ns())
-        self.world.bus.wake()
+        self.world.bus.wake(host.monotonic_ns())
         self.attempt(host.driver.read)
         self.unit.break_down(f"{name} off", host.monotonic_ns())
-        self.world.bus.wake()
+        self.world.bus.wake(host.monotonic_ns())
         self.reopen(host)
 
     def unplug(self, host: Host) -> None:
@@ -163,11 +163,11 @@ class RandomOperator:
 
     def during(self, host: Host, order: str, seconds: float) -> None:
         self.unit.break_down(order, host.monotonic_ns())
-        self.world.bus.wake()
+        self.world.bus.wake(host.monotonic_ns())
         self.command(host)
         self.work(host, seconds)
         self.unit.break_down(f"{order.split(maxsplit=1)[0]} off", host.monotonic_ns())
-        self.world.bus.wake()
+        self.world.bus.wake(host.monotonic_ns())
         self.work(host, 0.3)
 
 
