@@ -230,6 +230,20 @@ def test_stopping_asks_first(page: Page, bench: Bench) -> None:
     assert Command.objects.get().note == "smells odd"
 
 
+def test_stopping_can_hold_the_queue_in_the_same_go(page: Page, bench: Bench) -> None:
+    waiting = Experiment.objects.get()
+    waiting.pk, waiting.uuid, waiting.name = None, uuid.uuid4(), "Next"
+    waiting.status, waiting.started_at = Experiment.Status.QUEUED, None
+    waiting.save()
+    page.goto(f"/stations/{bench.station.pk}/")
+    page.get_by_role("button", name="Stop", exact=True).click()
+    expect(page.locator("dialog[open]")).to_contain_text("“Next” is next in the queue")
+    page.get_by_role("button", name="Stop and hold the queue").click()
+    expect(page.get_by_text("what waits there is held")).to_be_visible()
+    waiting.refresh_from_db()
+    assert (waiting.held, Command.objects.get().action) == (True, "stop")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_theme_follows_the_system_until_told_otherwise(
     open_page: OpenPage, bench: Bench, scheme: str

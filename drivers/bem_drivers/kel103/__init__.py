@@ -21,7 +21,8 @@ def _places(settings: Kel103Settings) -> tuple[str, ...]:
     return (settings.address.name,)
 
 
-def _simulate() -> "SimulatorSpec":
+def _simulator() -> "SimulatorSpec":
+    """Make nothing yet, but import the simulator."""
     from bem_drivers.kel103.simulator import SIMULATOR
 
     return SIMULATOR
@@ -33,7 +34,7 @@ DRIVER = DriverSpec(
     settings=Kel103Settings,
     make=_make,
     places=_places,
-    simulate=_simulate,
+    simulate=_simulator,
 )
 
 __all__ = ["DRIVER", "Kel103Settings"]

@@ -138,7 +138,7 @@ def _wait_for_pages(
     while not signals.stop():
         supervision.keep_running()
         try:
-            with urlopen(f"{address(settings)}/healthz", timeout=5) as answer:  # noqa: S310 - http
+            with urlopen(f"{address(settings)}/healthz", timeout=5) as answer:  # noqa: S310 - our own address
                 answer.read()
                 return
         except (URLError, OSError):

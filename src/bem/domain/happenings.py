@@ -210,6 +210,30 @@ class CycleEnded(_Happening):
         )
 
 
+class LoopEnded(_Happening):
+    """A loop was left because its ``end`` held after a pass; ``value`` (Ah, Wh) is what that moved.
+
+    One whose number of passes was through has no such event: the profile says how many they are.
+    """
+
+    kind: Literal["loop_ended"] = "loop_ended"
+    first_step: int
+    last_step: int
+    passes: int
+    end: str
+    value: float
+
+    def in_words(self) -> str:
+        """For a list a person reads."""
+        steps = (
+            f"step {self.first_step}"
+            if self.first_step == self.last_step
+            else f"steps {self.first_step} to {self.last_step}"
+        )
+        passes = "1 pass" if self.passes == 1 else f"{self.passes} passes"
+        return f"Repeat of {steps} ended after {passes}: {self.end}, it was {self.value:.6g}"
+
+
 class Fault(_Happening):
     """Something made the station switch the output off and latch."""
 
@@ -246,6 +270,7 @@ Happening = Annotated[
     | Gap
     | Warned
     | CycleEnded
+    | LoopEnded
     | Fault
     | RunEnded,
     Field(discriminator="kind"),

@@ -205,6 +205,14 @@ class LoopQuantity(StrEnum):
     ENERGY_OUT = "energy_out"
 
 
+_MOVED = {
+    LoopQuantity.CHARGE_IN: ("charged capacity", "Ah"),
+    LoopQuantity.CHARGE_OUT: ("discharged capacity", "Ah"),
+    LoopQuantity.ENERGY_IN: ("charged energy", "Wh"),
+    LoopQuantity.ENERGY_OUT: ("discharged energy", "Wh"),
+}
+
+
 class LoopEnd(_Frozen):
     """Ends a loop after a pass that moved at least or at most ``threshold`` Ah or Wh.
 
@@ -215,6 +223,15 @@ class LoopEnd(_Frozen):
     compare: Compare
     threshold: float = Field(gt=0)
     relative: bool = False
+
+    def in_words(self, first: float) -> str:
+        """Say when it holds, for a loop whose first pass moved ``first`` Ah or Wh."""
+        name, unit = _MOVED[self.quantity]
+        side = "at or above" if self.compare is Compare.AT_LEAST else "at or below"
+        if not self.relative:
+            return f"{name} of a pass {side} {self.threshold:.6g} {unit}"
+        share = f"{self.threshold * 100:.6g} % of the first"
+        return f"{name} of a pass {side} {self.threshold * first:.6g} {unit}, {share}"
 
 
 class LoopOp(_Frozen):

@@ -1,4 +1,9 @@
-"""The limits that a run would meet: its station would switch off, so the dry run ends there."""
+"""The limits that a run would meet: its station would switch off, so the dry run ends there.
+
+The rules are those of :class:`bem.domain.limits.LimitWatch`, once more for speed: a dry run judges
+far more readings than a station, of few quantities that are always there. A property test in
+``tests/unit/dryrun/test_trips.py`` holds the two equal.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -99,7 +104,11 @@ class Watch:
         return watched
 
     def _ready(self, limits: Iterable[Limit], *, of_step: bool) -> tuple[_Checked, ...]:
-        """Leave out what the model knows nothing of."""
+        """Make limits ready, apart from those of a flow.
+
+        The model of a battery has no pump. At a station a flow that is not read breaks its limit
+        after a while: judged here, it would end every dry run that has such a limit.
+        """
         observers: dict[Limited, Callable[[_Judged], float]] = {
             Limited.VOLTAGE: attrgetter("voltage"),
             Limited.CURRENT: attrgetter("current"),

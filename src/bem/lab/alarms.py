@@ -76,6 +76,22 @@ def raise_alarm(condition: Condition, now: datetime) -> Alarm | None:
         return None
 
 
+def deliveries_by(
+    wish: Notifications, now: datetime, alarm: Alarm | None = None
+) -> Iterator[Delivery]:
+    """Make what the courier takes to one person, one by each way; without an alarm, to try it."""
+    for way, address in ((Delivery.Way.EMAIL, wish.email), (Delivery.Way.WEBHOOK, wish.webhook)):
+        if address:
+            yield Delivery(
+                alarm=alarm,
+                user_id=wish.user_id,
+                way=way,
+                address=address,
+                created_at=now,
+                next_at=now,
+            )
+
+
 def acknowledge(alarm: Alarm, user: User, note: str, now: datetime) -> None:
     """Note who has seen an alarm; one that tells of an instant has thereby passed."""
     alarm.acknowledged_at = now
@@ -182,19 +198,7 @@ def _deliveries(alarm: Alarm, now: datetime) -> Iterator[Delivery]:
     severity = Severity(alarm.severity)
     reached = [one for one in Severity if one.rank <= severity.rank]
     for wish in Notifications.objects.filter(severity__in=reached, user__is_active=True):
-        for way, address in (
-            (Delivery.Way.EMAIL, wish.email),
-            (Delivery.Way.WEBHOOK, wish.webhook),
-        ):
-            if address:
-                yield Delivery(
-                    alarm=alarm,
-                    user_id=wish.user_id,
-                    way=way,
-                    address=address,
-                    created_at=now,
-                    next_at=now,
-                )
+        yield from deliveries_by(wish, now, alarm)
 
 
 def _say_anew(alarm: Alarm, condition: Condition) -> None:

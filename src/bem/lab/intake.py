@@ -307,8 +307,8 @@ def _write(
     quote = connection.ops.quote_name
     names = ", ".join(quote(column) for column in columns)
     marks = ", ".join(["%s"] * len(columns))
-    # Django documents _meta as public; only names of our own models go into the text.
-    table = quote(model._meta.db_table)  # noqa: SLF001 - see above
+    # Only names of our own models go into the text.
+    table = quote(model._meta.db_table)  # noqa: SLF001 - public by Django's manual
     statement = f"{verb} INTO {table} ({names}) VALUES ({marks})"
     with connection.cursor() as cursor:
         for begin in range(0, len(rows), _CHUNK):

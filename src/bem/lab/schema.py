@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from django.db import connections
 from django.db.migrations.executor import MigrationExecutor
 
+_NAMED = 3
+"""How many of several migrations a sentence names."""
+
 
 @dataclass(frozen=True, slots=True)
 class Tables:
@@ -61,5 +64,5 @@ def newest() -> dict[str, str]:
 
 
 def _few(names: Sequence[str]) -> str:
-    more = f" and {len(names) - 3} more" if len(names) > 3 else ""  # noqa: PLR2004 - a few
-    return ", ".join(names[:3]) + more
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

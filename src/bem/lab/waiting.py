@@ -76,6 +76,15 @@ def why_not_yet(experiment: Experiment, station: Station, now: datetime) -> str:
     return ""
 
 
+def what_follows(experiment: Experiment, station: Station, now: datetime) -> str:
+    """Say of the one that has its turn at a busy station whether it starts once that is free."""
+    locked = f"the station is locked by {station.lock_by}" if station.lock_by else ""
+    why = locked or why_not_yet(experiment, station, now)
+    if not why:
+        return f"“{experiment}” is next in the queue and then starts by itself."
+    return f"“{experiment}” is next in the queue and does not start by itself then: {why}."
+
+
 def _own_turn(experiment: Experiment) -> str:
     if experiment.held:
         return "held in the queue by a person"

@@ -1,5 +1,6 @@
 """Carries alarms to people, in a thread of its own: a mail server that hangs must hold up nothing.
 
+What people send to try the ways to them takes the same road.
 Each attempt is claimed in the database before it is made, so that of two managers one makes it, and
 noted as sent at once after it succeeded, so that it is not made again.
 """

@@ -1,4 +1,7 @@
-"""Tell one person of one alarm, by e-mail or by a webhook. No secret leaves in an error's text."""
+"""Tell one person of one alarm, by e-mail or by a webhook. No secret leaves in an error's text.
+
+A delivery without an alarm is a test: it takes the same road, and says what it is.
+"""
 
 import contextlib
 import http.client
@@ -19,6 +22,7 @@ from bem.runtime.settings import NotifySettings, SettingsError, read_secret
 
 TIMEOUT_S = 10.0
 """How long the other side may take for each of its answers."""
+_TEST = "Test message: this way of being told of alarms works"
 _LONGEST_SUBJECT = 200
 _SUCCESS = range(200, 300)
 _REDIRECTION = range(300, 400)
@@ -99,23 +103,28 @@ def _mail_server(settings: NotifySettings) -> smtplib.SMTP:
 
 def _email(settings: NotifySettings, delivery: Delivery) -> EmailMessage:
     alarm = delivery.alarm
+    said = _TEST if alarm is None else alarm.message
+    subject = said if alarm is None else f"{_severity(alarm)}: {' '.join(said.split())}"
     host = socket.gethostname()
     message = EmailMessage()
     message["From"] = settings.sender or f"bem@{host}"
     message["To"] = delivery.address
-    message["Subject"] = f"{_severity(alarm)}: {' '.join(alarm.message.split())}"[:_LONGEST_SUBJECT]
+    message["Subject"] = subject[:_LONGEST_SUBJECT]
     message["Date"] = format_datetime(datetime.now(UTC))
     # The same in each attempt: whoever gets it twice knows it for one.
     message["Message-ID"] = f"<bem-{delivery.pk}-{delivery.created_at:%Y%m%d%H%M%S%f}@{host}>"
     message["Auto-Submitted"] = "auto-generated"
-    lines = [f"{title}: {value}" for title, value in _facts(alarm) if value]
+    lines = [f"{title}: {value}" for title, value in _facts(delivery) if value]
     if settings.pages:
         lines += ["", _link(settings)]
-    message.set_content("\n".join([alarm.message, "", *lines]) + "\n")
+    message.set_content("\n".join([said, "", *lines]) + "\n")
     return message
 
 
-def _facts(alarm: Alarm) -> list[tuple[str, str]]:
+def _facts(delivery: Delivery) -> list[tuple[str, str]]:
+    alarm = delivery.alarm
+    if alarm is None:
+        return [("Asked for", f"{delivery.created_at:%Y-%m-%d %H:%M:%S} UTC")]
     return [
         ("Severity", _severity(alarm)),
         ("Raised", f"{alarm.raised_at:%Y-%m-%d %H:%M:%S} UTC"),
@@ -167,11 +176,15 @@ def _post(settings: NotifySettings, delivery: Delivery) -> None:
 
 
 def _payload(settings: NotifySettings, delivery: Delivery) -> dict[str, Any]:
+    common = {"delivery": delivery.pk, "pages": _link(settings) if settings.pages else None}
     alarm = delivery.alarm
+    if alarm is None:
+        asked = delivery.created_at.isoformat()
+        return {"type": "test", **common, "message": _TEST, "asked_at": asked}
     run = alarm.experiment
     return {
         "type": "alarm",
-        "delivery": delivery.pk,
+        **common,
         "alarm": alarm.pk,
         "severity": alarm.severity,
         "cause": alarm.cause,
@@ -182,5 +195,4 @@ def _payload(settings: NotifySettings, delivery: Delivery) -> dict[str, Any]:
         "node": alarm.node_id,
         "station": None if alarm.station is None else alarm.station.slug,
         "experiment": None if run is None else {"name": run.name, "uuid": str(run.uuid)},
-        "pages": _link(settings) if settings.pages else None,
     }

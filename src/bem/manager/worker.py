@@ -79,8 +79,7 @@ class Worker:
             return False
         try:
             turn = self._tend()
-        # Nothing may end the loop; it is logged, and tried again.
-        except Exception as error:  # noqa: BLE001 - see above
+        except Exception as error:  # noqa: BLE001 - nothing may end the loop; logged, tried again
             if not self._database_answers(error):
                 return False
             if not is_collision(error):

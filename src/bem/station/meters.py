@@ -49,16 +49,26 @@ class Meter:
         self._clock = clock
         self._absent = Condition(_LOGGER, f"meter {definition.name} is lost")
         self._is_open = False
+        self._doubted = False
         self._names: dict[str, str] = {}
         self._retry_s = RETRY_FIRST_S
 
     def turn(self) -> float:
-        """Open it or read it; returns how long (s) to wait before the next turn."""
+        """Open it or read it; returns how long (s) to wait before the next turn.
+
+        One reading that fails is tried again at once over a new connection: a disturbed line is no
+        reason to end an experiment of months. Meanwhile the values age.
+        """
         try:
             if not self._is_open:
                 self._open()
             reading = self._device.read()
         except DeviceError as error:
+            if not self._doubted and not self.state.lost:
+                self._doubted = True
+                _LOGGER.info("meter %s: trying again after: %s", self.definition.name, error)
+                self.close()
+                return 0.0
             self._lose(str(error))
             wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, RETRY_LONGEST_S)
             return wait_s
@@ -69,6 +79,7 @@ class Meter:
             return RETRY_LONGEST_S
         self._absent.end()
         self._retry_s = RETRY_FIRST_S
+        self._doubted = False
         self.state = replace(
             self.state,
             values={

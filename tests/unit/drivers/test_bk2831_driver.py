@@ -303,7 +303,7 @@ class TestSpoiltAnswers:
         meter.order("silent off")
         assert value(meter) == pytest.approx(3.7, abs=0.01)
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=100)
     @given(st.lists(st.text(max_size=20), max_size=10))
     def test_whatever_comes_only_device_errors_come_out(self, answers: list[str]) -> None:
         bench = make(ManualClock())
@@ -323,7 +323,7 @@ LINE_FAULTS = ("garbage 1", "half 1", "double 1", "drop 1", "drop 3", "wrong 1.0
 LATE = ("late 100", "late 700", "late 1200", "late 2500", "late 4000", "late off")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from([*LINE_FAULTS, *LATE, "silent on", "silent off", "read"])

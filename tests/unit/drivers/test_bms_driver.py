@@ -1,8 +1,11 @@
 """The BMS driver on a simulated BMS, with a clock that only tests turn."""
 
 import re
+import threading
+import time
 from pathlib import Path
 
+import can
 import pytest
 import yaml
 from hypothesis import given
@@ -18,6 +21,7 @@ from bem_drivers.base import (
     DeviceFault,
     DeviceNotFound,
     ProtocolViolated,
+    SystemClock,
 )
 from bem_drivers.bms import DRIVER
 from bem_drivers.bms.codec import CHANNELS
@@ -236,6 +240,10 @@ class TestTroubles:
         bench.clock.now_ns += S
         bench.driver.read()
 
+    def test_a_slow_loop_is_no_silence(self, bench: BmsBench) -> None:
+        bench.clock.now_ns += 60 * S
+        bench.driver.read()
+
     def test_errors_alone_are_a_loss_too(self, bench: BmsBench) -> None:
         bench.order("error 1")
         bench.driver.read()
@@ -322,7 +330,24 @@ def _frames(words: tuple[int, ...]) -> list[bytes]:
     return [bytes([0x60 | n]) + data[7 * n : 7 * n + 7] for n in range(6)]
 
 
+def _send_message(bus: can.BusABC, can_id: int) -> None:
+    """Send a message once the driver listens."""
+    time.sleep(0.1)
+    for data in _frames(tuple(range(1, 20))):
+        bus.send(can.Message(arbitration_id=can_id, data=data, is_extended_id=False))
+
+
 class TestSettings:
+    def test_another_bms_on_the_bus_is_not_heard(self) -> None:
+        settings = {"bus": {"interface": "virtual", "channel": "bms"}, "open_timeout_s": 0.3}
+        driver = DRIVER.make(DRIVER.settings.model_validate(settings), SystemClock())
+        with can.Bus(interface="virtual", channel="bms") as bus:
+            opening = threading.Thread(target=_send_message, args=(bus, 0x102))
+            opening.start()
+            with pytest.raises(DeviceNotFound, match="not a single frame of it came"):
+                driver.open()
+            opening.join()
+
     @pytest.mark.parametrize("can_id", [0x0FF, 0x121, 0x130])
     def test_other_identifiers_are_refused(self, can_id: int) -> None:
         with pytest.raises(ValidationError, match="can_id"):
@@ -330,8 +355,10 @@ class TestSettings:
 
     def test_only_an_slcan_port_has_one_owner(self) -> None:
         slcan = {"interface": "slcan", "channel": "/dev/ttyACM0"}
-        assert DRIVER.place(DRIVER.settings.model_validate({"bus": slcan})) == "slcan:/dev/ttyACM0"
-        assert DRIVER.place(DRIVER.settings.model_validate({"bus": BUS})) is None
+        assert DRIVER.places(DRIVER.settings.model_validate({"bus": slcan})) == (
+            "slcan:/dev/ttyACM0",
+        )
+        assert DRIVER.places(DRIVER.settings.model_validate({"bus": BUS})) == ()
 
     @pytest.mark.parametrize("page", ["docs/devices/bms.md", "drivers/bem_drivers/bms/README.md"])
     def test_the_examples_of_the_handbook_are_taken(self, page: str) -> None:

@@ -5,7 +5,7 @@ import logging
 import os
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import can
@@ -84,11 +84,12 @@ def port(tmp_path: Path) -> Iterator[SlcanPort]:
 
 
 @pytest.fixture
-def slcan(port: SlcanPort, tmp_path: Path) -> Iterator[CanLink]:
+def slcan(port: SlcanPort, tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[CanLink]:
     """Get a link through that adapter that hears device 0x13."""
     link = CanLink(CanSettings(interface="slcan", channel=str(tmp_path / "can")), [(0x130, 0x7F0)])
     link.open()
-    port.read()
+    # The kernel hands over what was written when it comes to it.
+    wait_until(lambda: not port.read() and port._channel_open, "the adapter to have been opened")
     yield link
     link.close()
 

@@ -105,10 +105,10 @@ class TestSettings:
     def test_both_outputs_of_a_unit_are_one_place_as_they_share_a_line(self) -> None:
         address = {"kind": "serial", "port": "/dev/bem/ea-1"}
         places = {
-            DRIVER.place(EaSettings.model_validate({"address": address, "output": output}))
+            DRIVER.places(EaSettings.model_validate({"address": address, "output": output}))
             for output in (1, 2)
         }
-        assert places == {"serial /dev/bem/ea-1"}
+        assert places == {("serial /dev/bem/ea-1",)}
 
     def test_the_examples_of_the_handbook_are_settings(self) -> None:
         examples = re.findall(r"^```yaml\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
@@ -575,9 +575,7 @@ class TestSpoiltAnswers:
         assert reading.values["voltage"].value == pytest.approx(3.7)
         assert reading.values["current"].value == pytest.approx(-0.015)
 
-    @settings(
-        max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
-    )
+    @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         st.lists(
             st.text() | st.sampled_from(["ON", "OFF", '0,"No error"', "1 V, 2 A, 3 W"]), max_size=6

@@ -263,7 +263,7 @@ class TestSettings:
         assert settings.address.model_dump() == ADDRESS | {
             "baudrate": 19200, "parity": "none", "data_bits": 8, "stop_bits": 1
         }  # fmt: skip
-        assert DRIVER.place(settings) == "serial /dev/bem/flow-001"
+        assert DRIVER.places(settings) == ("serial /dev/bem/flow-001",)
         assert isinstance(DRIVER.make(settings, ManualClock()), FlowMeter)
 
     @pytest.mark.parametrize(

@@ -423,7 +423,7 @@ class TestSpoiltAnswers:
         kel.order("silent off")
         assert kel.driver.read().active == OFF
 
-    @settings(max_examples=200, deadline=None)
+    @settings(max_examples=100)
     @given(st.lists(st.text(max_size=20), max_size=12))
     def test_whatever_comes_only_device_errors_come_out(self, answers: list[str]) -> None:
         bench = make(ManualClock())
@@ -441,7 +441,7 @@ LINE_FAULTS = ("garbage 1", "half 1", "double 1", "drop 1", "drop 3", "wrong 0.0
 LATE = ("late 50", "late 150", "late 250", "late 450", "late 800", "late 1500", "late off")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from([*LINE_FAULTS, *LATE, "silent on", "silent off"])

@@ -69,6 +69,7 @@ def test_a_late_answer_is_not_the_next_ones(rig: Rig) -> None:
     rig.link.delay_next(0.8)
     with pytest.raises(CommunicationLost):
         rig.ask("V?")
+    rig.link.delay_next(0.4)
     assert rig.ask("A?") == "answer to A?"
     assert rig.ask("W?") == "answer to W?"
 

@@ -142,6 +142,14 @@ def test_what_came_before_opening_is_not_heard(name: Path, port: PtyLinePort) ->
     line.close()
 
 
+def test_half_a_line_from_before_opening_is_forgotten(line: SerialLine, port: PtyLinePort) -> None:
+    port.write([Answer("12.0", ended=False)])
+    assert line.receive(0.1) is None
+    line.open()
+    port.write(["3 V"])
+    assert line.receive(1.0) == "3 V"
+
+
 def test_closing_can_be_repeated_and_is_told_to_who_goes_on(line: SerialLine) -> None:
     line.close()
     line.close()

@@ -6,8 +6,13 @@ from django.core.exceptions import PermissionDenied
 from django.utils import timezone
 
 from bem.lab.alarms import Condition, raise_alarm
-from bem.lab.models import Alarm, Command, Notifications, Severity, Station
-from bem.lab.operations.alarms import acknowledge_alarm, set_notifications
+from bem.lab.models import Alarm, Command, Delivery, Notifications, Severity, Station
+from bem.lab.operations.alarms import (
+    TEST_PAUSE,
+    acknowledge_alarm,
+    send_test_message,
+    set_notifications,
+)
 from bem.lab.operations.errors import OperationRefused
 
 
@@ -83,3 +88,36 @@ def test_what_is_no_address_is_refused_beside_its_field(
     assert list(refused.value.problems) == [field]
     assert "secret" not in str(refused.value)
     assert not Notifications.objects.exists()
+
+
+def test_a_test_message_goes_to_oneself_by_each_way(viewer: User, operator: User) -> None:
+    set_notifications(operator, email="o@example.org")
+    set_notifications(viewer, email="v@example.org", webhook="https://example.org/in")
+    assert send_test_message(viewer) == ["email", "webhook"]
+    kept = Delivery.objects.order_by("pk").values_list("user", "alarm", "address", "status")
+    assert list(kept) == [
+        (viewer.pk, None, "v@example.org", "pending"),
+        (viewer.pk, None, "https://example.org/in", "pending"),
+    ]
+
+
+def test_a_test_message_needs_a_way_and_a_role(viewer: User) -> None:
+    with pytest.raises(OperationRefused, match="give an e-mail address or a webhook"):
+        send_test_message(viewer)
+    set_notifications(viewer)
+    with pytest.raises(OperationRefused, match="give an e-mail address or a webhook"):
+        send_test_message(viewer)
+    with pytest.raises(PermissionDenied):
+        send_test_message(User.objects.create_user("nobody"))
+
+
+def test_test_messages_neither_flood_nor_pile_up(viewer: User) -> None:
+    set_notifications(viewer, email="v@exmaple.org")
+    send_test_message(viewer)
+    with pytest.raises(OperationRefused, match="asked for just now: try again in 10 s"):
+        send_test_message(viewer)
+    Delivery.objects.update(created_at=timezone.now() - TEST_PAUSE)
+    set_notifications(viewer, email="v@example.org")
+    send_test_message(viewer)
+    kept = Delivery.objects.order_by("pk").values_list("address", "status")
+    assert list(kept) == [("v@exmaple.org", "failed"), ("v@example.org", "pending")]

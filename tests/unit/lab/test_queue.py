@@ -23,7 +23,6 @@ from bem.lab.models import (
 from bem.lab.operations.batteries import BatteryInput, add_battery
 from bem.lab.operations.errors import OperationRefused
 from bem.lab.operations.experiments import edit_experiment, queue_experiment
-from bem.lab.operations.fitting import limits_of
 from bem.lab.operations.profiles import ProfileInput, add_profile
 from bem.lab.operations.stations import confirm_battery
 from bem.lab.operations.waiting import hold_in_queue, move_experiment, release_experiment
@@ -231,15 +230,3 @@ def test_parameters_are_filled_in_as_people_write_them(operator: User, queue: Qu
         assert "parameters" in refused.value.problems
     other = add_profile(operator, ProfileInput(name="O", text="Rest for 1 h"))
     assert edit_experiment(operator, waiting, profile=other).parameters == {}
-
-
-def test_limits_of_an_experiment_are_read_line_by_line(battery: Battery, station: Station) -> None:
-    text = "temperature above 45 degC for 10 s\n\nLimit voltage below 2.8 V\n"
-    hot, low = limits_of(text, battery, station)
-    assert (hot.quantity, hot.compare, hot.threshold, hot.delay_s) == ("temperature", ">=", 45, 10)
-    assert (low.quantity, low.compare, low.threshold) == ("voltage", "<=", 2.8)
-    assert limits_of(" \n", battery, station) == ()
-    for wrong in ("voltage above 5 V", "until the cows come home"):
-        with pytest.raises(OperationRefused) as refused:
-            limits_of(wrong, battery, station)
-        assert list(refused.value.problems) == ["limits"]

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.utils import timezone
 
 from bem.lab.alarms import Condition, raise_alarm
 from bem.lab.models import Alarm, Delivery, Notifications, Severity
+from bem.lab.operations.alarms import send_test_message
 from bem.manager.courier import Courier
 from bem.runtime.settings import NotifySettings
 from support.receivers import Told, mail_server, webhook
@@ -96,6 +98,28 @@ def test_a_webhook_gets_json(people: People) -> None:
     assert receiver.told.headers[0]["Idempotency-Key"] == key
     delivery = Delivery.objects.get()
     assert (delivery.status, delivery.attempts, delivery.sent_at) == ("sent", 1, people.now)
+
+
+def test_a_test_message_says_that_it_is_one_and_is_tried_like_any_other(people: People) -> None:
+    port = free_port()
+    people.settings |= {"smtp_port": port, "pages": "https://lab:8869"}
+    user = User.objects.create_superuser("sue")
+    with webhook() as receiver:
+        people.wish(email="sue@example.org", webhook=f"http://127.0.0.1:{receiver.port}/")
+        send_test_message(user)
+        people.now = timezone.now()
+        assert people.courier().turn() == 1, "the mail server is down"
+    said = json.loads(receiver.told.messages[0])
+    assert (said["type"], said["pages"]) == ("test", "https://lab:8869/alarms/")
+    assert "alarm" not in said
+    with mail_server(port) as server:
+        people.wait(seconds=10)
+        assert people.courier().turn() == 1
+    (text,) = server.told.messages
+    message = message_from_string(text, policy=policy.default)
+    assert message["Subject"] == "Test message: this way of being told of alarms works"
+    assert "Asked for: " in message.get_content()
+    assert set(Delivery.objects.values_list("status", flat=True)) == {"sent"}
 
 
 def test_a_mail_server_that_was_down_gets_it_once_it_is_up(people: People) -> None:

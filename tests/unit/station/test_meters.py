@@ -12,7 +12,7 @@ from bem.domain.limits import Compare, Limit, Limited
 from bem.domain.program import Program
 from bem.runtime.settings import StationDefinition, StationDevice, StationMeter
 from bem.station.meters import Meter, Meters
-from bem_drivers.base import CommunicationLost, DeviceError, Measured, Reading
+from bem_drivers.base import CommunicationLost, DeviceError, Measured, ProtocolViolated, Reading
 
 if TYPE_CHECKING:
     from tests.unit.station.conftest import Bench, ScriptedMeter
@@ -97,7 +97,7 @@ def test_a_required_meter_that_is_lost_ends_the_run_and_keeps_others_from_starti
     assert metered.start(hour_of_charging).ok
     measure(metered, 1.0)
     device_of(metered).error = CommunicationLost("no answer; is its cable plugged in?")
-    measure(metered, 0.1)
+    measure(metered, 0.2)
     assert metered.state == "fault"
     assert metered.outcome() == "failed"
     assert "meter meter is lost: no answer; is its cable" in metered.loop.snapshot.reason
@@ -106,6 +106,18 @@ def test_a_required_meter_that_is_lost_ends_the_run_and_keeps_others_from_starti
     refused = metered.start(hour_of_charging, uuid.uuid4())
     assert not refused.ok
     assert "meter meter is lost" in refused.reason
+
+
+def test_one_reading_that_fails_ends_nothing(metered: "Bench", hour_of_charging: Program) -> None:
+    assert metered.start(hour_of_charging).ok
+    measure(metered, 1.0)
+    for _ in range(3):
+        device_of(metered).error = ProtocolViolated("half a line")
+        measure(metered, 0.1)
+        device_of(metered).error = None
+        measure(metered, 0.1)
+    assert metered.state == "running"
+    assert device_of(metered).opened == 4
 
 
 def test_a_meter_that_hangs_is_missed(metered: "Bench", hour_of_charging: Program) -> None:
@@ -157,7 +169,7 @@ def test_a_limit_that_only_a_lost_meter_could_hold_is_a_fault(
     charging = hour_of_charging.model_copy(update={"limits": (CELL_LIMIT,)})
     assert bench.start(charging).ok
     device_of(bench).error = CommunicationLost("no answer")
-    measure(bench, 0.1)
+    measure(bench, 0.2)
     assert bench.state == "fault"
 
 

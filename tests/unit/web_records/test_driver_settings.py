@@ -1,5 +1,6 @@
 """A form is made of any driver's schema, and what was typed comes back as the driver takes it."""
 
+import json
 from typing import Any
 
 import pytest
@@ -7,6 +8,15 @@ from pydantic import BaseModel, Field
 
 from bem.web.records.driver_settings import flat, nested, read_schema
 from bem_drivers.registry import driver, driver_names
+
+SERIAL = {"address": {"kind": "serial", "port": "/dev/bem/one"}}
+NEEDED: dict[str, dict[str, Any]] = {
+    "bms": {"bus": {}},
+    "ea": SERIAL,
+    "epc": {"bus": {}},
+    "flow": SERIAL,
+}
+"""What a driver cannot do without."""
 
 
 class Inner(BaseModel):
@@ -55,12 +65,12 @@ def test_an_epc() -> None:
 def test_every_driver_takes_what_its_form_gives_back(name: str) -> None:
     kind = driver(name).settings
     groups = read_schema(kind.model_json_schema())
-    needed = {"bus": {}} if name == "epc" else {}
+    needed = NEEDED.get(name, {})
     full = kind.model_validate(needed).model_dump(mode="json", exclude_none=True)
-    shown = flat(groups, full)
+    kinds = {one.name: one.kind for group in groups for one in group.settings}
     typed = {
-        key: value == "true" if value in ("true", "false") else value
-        for key, value in shown.items()
+        name: json.loads(str(value)) if kinds[name] in ("switch", "json") else value
+        for name, value in flat(groups, full).items()
     }
     assert (
         kind.model_validate(nested(groups, typed)).model_dump(mode="json", exclude_none=True)

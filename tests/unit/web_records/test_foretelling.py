@@ -9,6 +9,7 @@ from django.test import Client
 from bem.domain.profile.document import from_yaml
 from bem.domain.profile.text import parse_profile
 from bem.lab.models import Battery, Experiment, Profile, Station
+from bem.web.records.experiment_form import parameter_fields, read_limits
 
 TEXT = "Parameter rate = C/2\nCharge at {rate} until 4.2 V\nRest for 10 minutes\n"
 
@@ -49,8 +50,47 @@ def test_the_parameters_of_the_profile_are_fields_with_their_defaults(
 ) -> None:
     body = operator.get("/experiments/add/", choice).content.decode()
     assert 'name="parameter-rate" value="C/2"' in body
+    assert "C-rate: C/2 unless changed" in body
     assert "2.5\N{NO-BREAK SPACE}Ah" in body
     assert "none is recorded" in body
+
+
+@pytest.mark.parametrize(
+    ("default", "head"),
+    [
+        ("C/3", "C-rate"),
+        ("0.7C", "C-rate"),
+        ("2.5 A", "Current"),
+        ("4.1 V", "Voltage"),
+        ("10 W", "Power"),
+        ("10 ohm", "Resistance"),
+        ("30 minutes", "Duration"),
+        ("1.5 Ah", "Capacity"),
+        ("5 Wh", "Energy"),
+        ("45 degC", "Temperature"),
+        ("500", "Number of times"),
+    ],
+)
+def test_the_hint_of_every_kind_of_parameter_names_its_default(default: str, head: str) -> None:
+    profile = Profile(text=f"Parameter p = {default}\nRest for 1 h\n")
+    (one,) = parameter_fields(profile, {})
+    assert one.hint == f"{head}: {default} unless changed"
+    (typed,) = parameter_fields(profile, {one.field: "3"})
+    assert (typed.value, typed.hint) == ("3", one.hint)
+
+
+def test_limits_of_an_experiment_are_read_line_by_line() -> None:
+    given = "temperature above 45 degC for 10 s\n\nLimit voltage below 2.8 V\n"
+    (hot, low), problems = read_limits(given)
+    assert problems == []
+    assert (hot.quantity, hot.compare, hot.threshold, hot.delay_s) == ("temperature", ">=", 45, 10)
+    assert (low.quantity, low.compare, low.threshold) == ("voltage", "<=", 2.8)
+    assert read_limits(" \n") == ((), [])
+    _, problems = read_limits("voltage above 4 V\nuntil the cows come home\nvoltage below 3 A")
+    assert [one.partition("”")[0] for one in problems] == [
+        "limit 2 “until the cows come home",
+        "limit 3 “voltage below 3 A",
+    ]
 
 
 def test_what_will_happen_is_shown_and_nothing_is_stored(

@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from bem.lab.models import Alarm, Command, Notifications, Station
+from bem.lab.models import Alarm, Command, Delivery, Notifications, Station
 
 SignIn = Callable[[str | None], Client]
 MOST_QUERIES = 15
@@ -144,3 +144,29 @@ def test_an_address_that_is_none_is_marked(viewer: Client, station: Station) -> 
     assert "is no e-mail address" in text
     assert "neither http:// nor https://" in text
     assert not Notifications.objects.exists()
+
+
+def test_a_test_message_is_sent_to_oneself_and_its_fate_is_shown(
+    sign_in: SignIn, station: Station
+) -> None:
+    viewer = sign_in("viewer")
+    given = {"email": "ana@lab.example", "webhook": "", "severity": "error", "test": "yes"}
+    text = viewer.post("/notifications/", given, follow=True).content.decode()
+    assert "A test message is on its way by e-mail." in text
+    assert 'hx-trigger="every 2s"' in text
+    Delivery.objects.update(error="the mail server refused: 550", attempts=1)
+    part = viewer.get("/notifications/", headers={"HX-Request": "true"}).content.decode()
+    assert "the mail server refused: 550 · tried again" in part
+    assert "<form" not in part
+    Delivery.objects.update(status="sent", error="", sent_at=timezone.now())
+    part = viewer.get("/notifications/", headers={"HX-Request": "true"}).content.decode()
+    assert "Sent" in part
+    assert "hx-trigger" not in part
+    assert "Test message" not in sign_in("operator").get("/notifications/").content.decode()
+
+
+def test_a_test_message_without_a_way_is_refused_in_words(viewer: Client, station: Station) -> None:
+    given = {"email": "", "webhook": "", "severity": "error", "test": "yes"}
+    text = viewer.post("/notifications/", given, follow=True).content.decode()
+    assert "give an e-mail address or a webhook" in text
+    assert not Delivery.objects.exists()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from html import unescape
 
 import pytest
 from django.test import Client
@@ -35,6 +36,13 @@ def underway(station: Station, experiment: Experiment) -> Experiment:
         data={"step": 1, "title": "Rest for 1 minute"},
     )
     return experiment
+
+
+@pytest.fixture
+def queued(station: Station, underway: Experiment) -> Experiment:
+    """Have another of the same battery wait behind the one that runs."""
+    _queue(station, "b")
+    return Experiment.objects.get(name="b")
 
 
 def _offered(client: Client, station: Station) -> set[str]:
@@ -116,6 +124,48 @@ def test_a_locked_station_offers_no_way_to_go_on(
     text = operator.get(f"/stations/{station.pk}/").content.decode()
     assert "Locked by ana" in text
     assert "hands in" in text
+
+
+@pytest.mark.parametrize("page", ["/stations/{station}/", "/experiments/{experiment}/"])
+def test_the_stop_dialog_says_what_the_queue_does_and_can_hold_it(
+    sign_in: SignIn,
+    station: Station,
+    underway: Experiment,
+    queued: Experiment,
+    hub: object,
+    page: str,
+) -> None:
+    path = page.format(station=station.pk, experiment=underway.pk)
+    operator = sign_in("operator")
+    text = operator.get(path).content.decode()
+    assert f"“{queued}” is next in the queue and then starts by itself." in text
+    hold_too = f'formaction="/stations/{station.pk}/stop/"'
+    assert hold_too in text
+    queued.follows = False
+    queued.save()
+    text = operator.get(path, headers={"HX-Request": "true"}).content.decode()
+    assert "does not start by itself then: it does not follow by itself" in unescape(text)
+    queued.held = True
+    queued.save()
+    text = operator.get(path, headers={"HX-Request": "true"}).content.decode()
+    assert "Nothing follows in the queue." in text
+    assert hold_too not in text
+    assert "data-follows" not in sign_in("viewer").get(path).content.decode()
+
+
+def test_stop_and_hold_the_queue_does_both_and_stop_only_the_one(
+    sign_in: SignIn, station: Station, underway: Experiment, queued: Experiment, hub: object
+) -> None:
+    operator = sign_in("operator")
+    operator.post(f"/experiments/{underway.pk}/stop/", {"note": "odd"})
+    queued.refresh_from_db()
+    assert not queued.held
+    Command.objects.all().delete()
+    answer = operator.post(f"/stations/{station.pk}/stop/", {"note": "odd"}, follow=True)
+    assert "was told to stop; what waits there is held" in answer.content.decode()
+    assert (Command.objects.get().action, Command.objects.get().experiment) == ("stop", underway)
+    queued.refresh_from_db()
+    assert queued.held
 
 
 def test_orders_carry_the_note_and_the_step_that_was_seen(

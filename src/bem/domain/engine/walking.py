@@ -6,18 +6,26 @@ not around the new position is forgotten; a loop around both keeps its count. Go
 first step of the loop one is in therefore begins the same pass again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from bem.domain.engine.counting import flowing_anew
 from bem.domain.engine.courses import setpoint_at
 from bem.domain.engine.state import Ended, EngineState, LoopState, Outcome
-from bem.domain.happenings import CycleEnded, Happening, Paused, StepEnded, StepStarted
+from bem.domain.happenings import (
+    CycleEnded,
+    Happening,
+    LoopEnded,
+    Paused,
+    StepEnded,
+    StepStarted,
+)
 from bem.domain.program import (
     REST,
     Compare,
     LoopEnd,
     LoopOp,
+    Operation,
     Program,
     StepOp,
     Then,
@@ -75,7 +83,10 @@ def enter(program: Program, state: EngineState, position: int) -> Outcome:
         if operation.counts_cycles:
             events.append(_cycle_ended(state))
             state = _next_cycle(state)
-        position = _after_pass(operation, position, loops, state)
+        ended = _pass_ended(program, operation, position, loops, state)
+        if ended is not None:
+            events.append(ended)
+        position = operation.start if position in loops else position + 1
     outcome = _over(state, "finished", "the program is through")
     return replace(outcome, events=tuple(events))
 
@@ -139,22 +150,34 @@ def _over(state: EngineState, ended: Ended, reason: str) -> Outcome:
     return Outcome(over, REST)
 
 
-def _after_pass(
-    loop: LoopOp, position: int, loops: dict[int, LoopState], state: EngineState
-) -> int:
-    """Get the operation that follows one finished pass of a loop; inner loops start afresh."""
+def _pass_ended(
+    program: Program,
+    loop: LoopOp,
+    position: int,
+    loops: dict[int, LoopState],
+    state: EngineState,
+) -> LoopEnded | None:
+    """Count a finished pass of a loop; one that is over goes out of ``loops`` and starts afresh.
+
+    Gives what is to be told if its end holds.
+    """
     before = loops.pop(position, LoopState())
     done, first = before.done + 1, before.first
-    over = loop.passes is not None and done >= loop.passes
     if loop.until is not None:
         moved = state.moved.since(before.moved_before_pass)
         value: float = getattr(moved, loop.until.quantity)
-        over = over or _ends_loop(loop.until, value, first)
+        if _ends_loop(loop.until, value, first):
+            words = loop.until.in_words(value if first is None else first)
+            return _loop_ended(program.operations[loop.start : position], done, words, value)
         first = value if first is None else first
-    if over:
-        return position + 1
-    loops[position] = LoopState(done=done, moved_before_pass=state.moved, first=first)
-    return loop.start
+    if loop.passes is None or done < loop.passes:
+        loops[position] = LoopState(done=done, moved_before_pass=state.moved, first=first)
+    return None
+
+
+def _loop_ended(body: Sequence[Operation], passes: int, end: str, value: float) -> LoopEnded:
+    steps = [one.number for one in body if isinstance(one, StepOp)]
+    return LoopEnded(first_step=steps[0], last_step=steps[-1], passes=passes, end=end, value=value)
 
 
 def _ends_loop(until: LoopEnd, value: float, first: float | None) -> bool:

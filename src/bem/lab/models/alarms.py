@@ -105,6 +105,7 @@ class Notifications(models.Model):
 class Delivery(models.Model):
     """One alarm told to one person by one way, tried until it succeeds or its time is over.
 
+    Without an alarm it is a message that the person sends to try the way.
     ``next_at``: when it is tried next. ``error``: why the last attempt failed.
     """
 
@@ -121,7 +122,9 @@ class Delivery(models.Model):
         SENT = "sent", "Sent"
         FAILED = "failed", "Given up"
 
-    alarm = models.ForeignKey(Alarm, models.CASCADE, related_name="deliveries")
+    alarm = models.ForeignKey(
+        Alarm, models.CASCADE, null=True, blank=True, related_name="deliveries"
+    )
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="deliveries")
     way = models.CharField(max_length=8, choices=Way)
     address = models.CharField(max_length=500)

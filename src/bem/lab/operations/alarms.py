@@ -1,5 +1,6 @@
 """What people do about alarms, and how they want to be told of them."""
 
+from datetime import timedelta
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
@@ -8,12 +9,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from bem.lab import alarms
-from bem.lab.models import Account, Alarm, Command, Notifications, Severity, Station
+from bem.lab.models import Account, Alarm, Command, Delivery, Notifications, Severity, Station
 from bem.lab.operations.commands import LONGEST_NOTE, is_told
 from bem.lab.operations.errors import Problems, refusal
 from bem.lab.operations.stations import acknowledge_fault
 from bem.lab.rights import Role, User, require
 
+TEST_PAUSE = timedelta(seconds=10)
+"""How long after a test message the next one is asked for, at the earliest."""
 _ADDRESS = 500
 
 
@@ -78,6 +81,36 @@ def set_notifications(
     wish = Notifications(user=account, email=email, webhook=webhook, severity=severity)
     wish.save()
     return wish
+
+
+def send_test_message(user: User) -> list[Delivery.Way]:
+    """Queue a message to this user by each way that is kept, as an alarm's would be; gives these.
+
+    One that is still tried to be sent is given up for it: the address may have been mended.
+
+    Raises:
+        PermissionDenied: the user has no role.
+        OperationRefused: no way is kept, or a test was asked for just now.
+    """
+    require(user, Role.VIEWER)
+    now = timezone.now()
+    with transaction.atomic():
+        wish = (
+            Notifications.objects.select_for_update()
+            .filter(user__username=user.get_username())
+            .first()
+        )
+        if wish is None or not (wish.email or wish.webhook):
+            raise refusal("no way to tell you is kept: give an e-mail address or a webhook")
+        earlier = Delivery.objects.filter(user_id=wish.user_id, alarm=None)
+        # One in the future was before the clock was put back.
+        if earlier.filter(created_at__gt=now - TEST_PAUSE, created_at__lte=now).exists():
+            raise refusal(
+                f"a test message was asked for just now: try again in {TEST_PAUSE.seconds} s"
+            )
+        earlier.filter(status=Delivery.Status.PENDING).update(status=Delivery.Status.FAILED)
+        made = Delivery.objects.bulk_create(alarms.deliveries_by(wish, now))
+        return [Delivery.Way(one.way) for one in made]
 
 
 def _locked(alarm: Alarm) -> Alarm:

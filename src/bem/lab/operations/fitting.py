@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bem.domain.battery import BatterySpec, StationSpec
-from bem.domain.compiling import Capacity, compile_profile, compile_text
+from bem.domain.compiling import Capacity, compile_profile
 from bem.domain.profile.model import Profile as Parsed
 from bem.domain.profile.parameters import fill
 from bem.domain.profile.problems import ProfileErrors
 from bem.domain.profile.text import parse_profile
-from bem.domain.program import Limit, Program
+from bem.domain.program import Program
 from bem.lab.capacity import measured_capacity
 from bem.lab.models import Battery, Experiment, Profile, Station
 from bem.lab.operations.errors import OperationRefused, refusal
@@ -101,25 +101,6 @@ def compile_or_refuse(
         return compile_profile(filled, battery.spec(), station.spec(), capacity=capacity)
     except ProfileErrors as error:
         raise _refused("profile", error) from None
-
-
-def limits_of(text: str, battery: Battery, station: Station) -> tuple[Limit, ...]:
-    """Read limits as people write them, one a line: ``temperature above 45 degC for 10 s``.
-
-    Each may begin with the word ``limit``; empty lines do not count.
-
-    Raises:
-        OperationRefused: a line is no limit, or allows more than battery and station do.
-    """
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return ()
-    heads = [one if one.lower().startswith("limit") else f"Limit {one}" for one in lines]
-    profile = "\n".join([*heads, "Rest for 1 s"])
-    try:
-        return compile_text(profile, battery.spec(), station.spec()).limits
-    except ProfileErrors as error:
-        raise _refused("limits", error) from None
 
 
 def _capacity(battery: Battery, source: str) -> Capacity | None:

@@ -1,5 +1,7 @@
 """How the person who is signed in wants to be told of alarms."""
 
+from typing import Any
+
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -7,7 +9,7 @@ from django.shortcuts import redirect, render
 
 from bem.lab.models import Delivery, Notifications, Severity
 from bem.lab.operations import alarms as operations
-from bem.lab.operations.errors import OperationRefused
+from bem.lab.operations.errors import EVERYTHING, OperationRefused
 from bem.lab.rights import Role
 from bem.web.records.access import RolePage
 from bem.web.records.forms import RecordForm
@@ -45,7 +47,9 @@ class NotificationsPage(RolePage):
     writes = Role.VIEWER
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Show them, and how the newest messages went."""
+        """Show them, and how the newest messages went; to htmx only the latter."""
+        if "HX-Request" in request.headers:
+            return render(request, "alarms/parts/messages.html", _messages(request))
         kept = Notifications.objects.filter(user__username=request.user.get_username()).first()
         initial = (
             {"email": kept.email, "webhook": kept.webhook, "severity": kept.severity}
@@ -55,7 +59,7 @@ class NotificationsPage(RolePage):
         return _show(request, NotificationsForm(initial=initial))
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Keep them, or show what is wrong."""
+        """Keep them, and try them if asked to; or show what is wrong."""
         form = NotificationsForm(request.POST)
         if form.is_valid():
             try:
@@ -64,18 +68,33 @@ class NotificationsPage(RolePage):
                 form.take_refusal(refused)
             else:
                 messages.success(request, "How you are told of alarms is kept.")
+                if "test" in request.POST:
+                    _send_test(request)
                 return redirect("alarms:notifications")
         return _show(request, form)
 
 
+def _send_test(request: HttpRequest) -> None:
+    try:
+        ways = operations.send_test_message(request.user)
+    except OperationRefused as refused:
+        for reason in refused.problems[EVERYTHING]:
+            messages.error(request, reason)
+    else:
+        by = " and ".join(way.label.lower() for way in ways)
+        messages.success(request, f"A test message is on its way by {by}. See below how it went.")
+
+
 def _show(request: HttpRequest, form: NotificationsForm) -> HttpResponse:
-    deliveries = (
+    return render(request, "alarms/notifications.html", {"form": form, **_messages(request)})
+
+
+def _messages(request: HttpRequest) -> dict[str, Any]:
+    """Get the newest ones, and whether something is about to happen to any of them."""
+    deliveries = list(
         Delivery.objects.filter(user__username=request.user.get_username())
         .select_related("alarm")
         .order_by("-pk")[:_RECENT]
     )
-    context = {
-        "form": form,
-        "deliveries": deliveries,
-    }
-    return render(request, "alarms/notifications.html", context)
+    pending = Delivery.Status.PENDING
+    return {"deliveries": deliveries, "follows": any(one.status == pending for one in deliveries)}

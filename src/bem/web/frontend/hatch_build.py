@@ -4,8 +4,7 @@ import runpy
 from pathlib import Path
 from typing import Any
 
-# Hatchling is there only while the package is built.
-from hatchling.builders.hooks.plugin.interface import (  # type: ignore[import-not-found]
+from hatchling.builders.hooks.plugin.interface import (  # type: ignore[import-not-found]  # only there while the package is built
     BuildHookInterface,
 )
 

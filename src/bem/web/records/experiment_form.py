@@ -20,6 +20,10 @@ from bem.web.records.forms import RecordForm
 PARAMETER = "parameter-"
 """What the names of the fields of parameters begin with."""
 _MOST_LIMITS = 50
+_KINDS = {
+    profile_model.ParameterKind.C_RATE: "C-rate",
+    profile_model.ParameterKind.NUMBER: "Number of times",
+}
 _SIDES = {profile_model.Side.ABOVE: Compare.AT_LEAST, profile_model.Side.BELOW: Compare.AT_MOST}
 
 
@@ -164,7 +168,7 @@ class ParameterField:
     """A parameter of a profile as a field. ``default`` and ``value`` as people write them."""
 
     name: str
-    kind: str
+    kind: profile_model.ParameterKind
     default: str
     value: str
 
@@ -172,6 +176,11 @@ class ParameterField:
     def field(self) -> str:
         """The name of the field in the form."""
         return f"{PARAMETER}{self.name}"
+
+    @property
+    def hint(self) -> str:
+        """What it stands for, and what it is if nobody changes it: every parameter has that."""
+        return f"{_KINDS.get(self.kind, self.kind.capitalize())}: {self.default} unless changed"
 
 
 def parameter_fields(
@@ -184,9 +193,8 @@ def parameter_fields(
     fields = []
     for parameter in parameters_of(parsed):
         default = print_parameter(parameter)
-        kind = str(parameter.kind).replace("_", "-")
         value = str(typed.get(f"{PARAMETER}{parameter.name}", "")).strip()
-        fields.append(ParameterField(parameter.name, kind, default, value or default))
+        fields.append(ParameterField(parameter.name, parameter.kind, default, value or default))
     return tuple(fields)
 
 

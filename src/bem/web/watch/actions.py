@@ -1,6 +1,10 @@
-"""What a person tells a run, a station, or all of them, from the live pages."""
+"""What a person tells a run or a station from the live pages: a table of orders, each an address.
+
+An order's form gives a note, and what else the order ``asks`` of it.
+"""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -11,8 +15,6 @@ from bem.lab.models import Command, Experiment, Station
 from bem.lab.operations import running, stations
 from bem.lab.operations.errors import OperationRefused, refusal
 
-_RunOrder = Callable[[HttpRequest, Experiment], Command]
-_StationOrder = Callable[[HttpRequest, Station], Command]
 _MOST_DIGITS = 9
 
 
@@ -29,30 +31,29 @@ def tell(request: HttpRequest, operation: Callable[[], object], done: str) -> bo
     return True
 
 
-def _run_view(order: _RunOrder, done: str) -> Callable[..., HttpResponse]:
-    @require_POST
-    def view(request: HttpRequest, pk: int) -> HttpResponse:
-        experiment = get_object_or_404(Experiment, pk=pk)
-        tell(request, lambda: order(request, experiment), done.format(experiment))
-        if request.POST.get("back") == "station":
-            return redirect("watch:station", pk=experiment.station_id)
-        return redirect("watch:experiment", pk=experiment.pk)
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What ``operation`` tells the station; it takes the user, whom it is about, ``asks``, a note.
 
-    return view
+    ``done`` says to the person that it was told; ``{}`` is whom it is about.
+    """
 
+    operation: Callable[..., Command]
+    done: str
+    asks: tuple[Callable[[HttpRequest], object], ...] = ()
 
-def _station_view(order: _StationOrder, done: str) -> Callable[..., HttpResponse]:
-    @require_POST
-    def view(request: HttpRequest, pk: int) -> HttpResponse:
-        station = get_object_or_404(Station, pk=pk)
-        tell(request, lambda: order(request, station), done.format(station))
-        return redirect("watch:station", pk=station.pk)
-
-    return view
-
-
-def _note(request: HttpRequest) -> str:
-    return request.POST.get("note", "")
+    def give(self, request: HttpRequest, about: Experiment | Station) -> None:
+        """Give it, as the form says, and say how that went."""
+        tell(
+            request,
+            lambda: self.operation(
+                request.user,
+                about,
+                *(read(request) for read in self.asks),
+                request.POST.get("note", ""),
+            ),
+            self.done.format(about),
+        )
 
 
 def _step(request: HttpRequest) -> int:
@@ -63,46 +64,45 @@ def _step(request: HttpRequest) -> int:
     return int(given)
 
 
-stop = _run_view(
-    lambda request, run: running.stop_experiment(request.user, run, _note(request)),
-    "The station was told to stop “{}”.",
-)
-pause = _run_view(
-    lambda request, run: running.pause_experiment(request.user, run, _note(request)),
-    "The station was told to pause “{}”.",
-)
-hold = _run_view(
-    lambda request, run: running.hold_experiment(request.user, run, _note(request)),
-    "The station was told to hold “{}” at its set point.",
-)
-resume = _run_view(
-    lambda request, run: running.resume_experiment(request.user, run, _note(request)),
-    "The station was told to go on with “{}”.",
-)
-skip = _run_view(
-    lambda request, run: running.skip_step(request.user, run, _step(request), _note(request)),
-    "The station was told to skip the step of “{}”.",
-)
-change_ends = _run_view(
-    lambda request, run: running.change_ends(
-        request.user, run, _step(request), request.POST.get("ends", ""), _note(request)
-    ),
-    "The station was told the other ends of the step of “{}”.",
-)
+def _ends(request: HttpRequest) -> str:
+    return request.POST.get("ends", "")
 
-acknowledge = _station_view(
-    lambda request, station: stations.acknowledge_fault(request.user, station, _note(request)),
-    "The fault of “{}” is being acknowledged.",
-)
-lock = _station_view(
-    lambda request, station: stations.lock_station(request.user, station, _note(request)),
-    "“{}” is being locked.",
-)
-unlock = _station_view(
-    lambda request, station: stations.unlock_station(request.user, station, _note(request)),
-    "“{}” is being unlocked.",
-)
-stop_station = _station_view(
-    lambda request, station: stations.stop_station(request.user, station, _note(request)),
-    "“{}” was told to stop; what waits there is held.",
-)
+
+RUN = {
+    "stop": Order(running.stop_experiment, "The station was told to stop “{}”."),
+    "pause": Order(running.pause_experiment, "The station was told to pause “{}”."),
+    "hold": Order(running.hold_experiment, "The station was told to hold “{}” at its set point."),
+    "resume": Order(running.resume_experiment, "The station was told to go on with “{}”."),
+    "skip": Order(running.skip_step, "The station was told to skip the step of “{}”.", (_step,)),
+    "ends": Order(
+        running.change_ends,
+        "The station was told the other ends of the step of “{}”.",
+        (_step, _ends),
+    ),
+}
+STATION = {
+    "acknowledge": Order(stations.acknowledge_fault, "The fault of “{}” is being acknowledged."),
+    "lock": Order(stations.lock_station, "“{}” is being locked."),
+    "unlock": Order(stations.unlock_station, "“{}” is being unlocked."),
+    "stop": Order(stations.stop_station, "“{}” was told to stop; what waits there is held."),
+}
+
+
+def view_of(order: Order, kind: type[Experiment | Station]) -> Callable[..., HttpResponse]:
+    """Make the view that gives an order; it leads back to where the person was."""
+
+    @require_POST
+    def view(request: HttpRequest, pk: int) -> HttpResponse:
+        about: Experiment | Station = (
+            get_object_or_404(Station, pk=pk)
+            if kind is Station
+            else get_object_or_404(Experiment, pk=pk)
+        )
+        order.give(request, about)
+        if isinstance(about, Station):
+            return redirect("watch:station", pk=about.pk)
+        if request.POST.get("back") == "station":
+            return redirect("watch:station", pk=about.station_id)
+        return redirect("watch:experiment", pk=about.pk)
+
+    return view

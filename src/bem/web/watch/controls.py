@@ -4,7 +4,7 @@ The operations and the station check again; this only keeps people from asking i
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from django.urls import reverse
@@ -17,21 +17,32 @@ Tone = Literal["", "btn-primary", "btn-danger"]
 _OUTPUT_IS_OFF = ("paused", "waiting")
 
 
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A second way to submit a dialog: the same form, to another address."""
+
+    submit: str
+    address: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Control:
     """One button with the dialog it opens, which asks for a note and posts it to ``address``.
 
-    ``name`` makes its ids. ``with_step``: the order is about the step that the person saw;
-    ``with_ends``: and gives it other ends.
+    ``name`` is that of the order, and makes its ids. In the texts ``{}`` is whom it is about.
+    ``with_step``: the order is about the step that the person saw; ``with_ends``: and gives it
+    other ends. ``queue``: what follows if the order ends a run.
     """
 
     name: str
     word: str
     icon: str
-    address: str
     question: str
     explanation: str
     submit: str
+    address: str = ""
+    queue: str = ""
+    alternative: Alternative | None = None
     cancel: str = "Back"
     tone: Tone = ""
     note: str = "Reason"
@@ -40,156 +51,176 @@ class Control:
     with_ends: bool = False
 
 
+_PAUSE = Control(
+    name="pause",
+    word="Pause",
+    icon="player-pause",
+    question="Pause “{}”?",
+    explanation="The output is switched off. The run goes on at the same point of its step when "
+    "somebody resumes it.",
+    submit="Pause experiment",
+)
+_HOLD = Control(
+    name="hold",
+    word="Hold",
+    icon="adjustments",
+    question="Hold “{}” at its set point?",
+    explanation="The output stays on as it is, and the step does not end, until somebody resumes. "
+    "All limits stay in force.",
+    submit="Hold at the set point",
+)
+_RESUME_HELD = Control(
+    name="resume",
+    word="Resume",
+    icon="player-play",
+    tone="btn-primary",
+    question="Let “{}” go on?",
+    explanation="The ends of the step are judged again from now on.",
+    submit="Resume experiment",
+    note="Note",
+)
+_RESUME_PAUSED = replace(
+    _RESUME_HELD,
+    explanation="The checks before a start are made again, then the output is switched on.",
+)
+_GO_ON = replace(_RESUME_PAUSED, word="Go on", submit="Go on now", note="What was done")
+_RESUME = {"waiting": _GO_ON, "paused": _RESUME_PAUSED}
+_SKIP = Control(
+    name="skip",
+    word="Skip step",
+    icon="player-track-next",
+    question="Skip the present step of “{}”?",
+    explanation="It ends now, as if one of its ends held, and the next begins.",
+    submit="Skip this step",
+    with_step=True,
+)
+_ENDS = Control(
+    name="ends",
+    word="Change ends",
+    icon="edit",
+    question="Change the ends of the present step?",
+    explanation="For this pass of the step alone; the profile stays as it is.",
+    submit="Change ends now",
+    with_step=True,
+    with_ends=True,
+)
+_STOP = Control(
+    name="stop",
+    word="Stop",
+    icon="player-stop",
+    tone="btn-danger",
+    question="Stop “{}”?",
+    explanation="The output is switched off and the experiment ends. It cannot be resumed. "
+    "What was recorded stays.",
+    submit="Stop experiment",
+    queue="Nothing follows in the queue.",
+    cancel="Keep running",
+)
+_ACKNOWLEDGE = Control(
+    name="acknowledge",
+    word="Acknowledge fault",
+    icon="check",
+    tone="btn-primary",
+    question="Acknowledge the fault?",
+    explanation="{0.state_reason} Afterwards queued experiments may start here again. Look at the "
+    "battery and the wiring first.",
+    submit="Acknowledge",
+    cancel="Cancel",
+    note="What was found and done",
+    note_required=True,
+)
+_LOCK = Control(
+    name="lock",
+    word="Lock",
+    icon="lock",
+    question="Lock “{}”?",
+    explanation="Nothing starts or resumes here, whoever asks for it, until the lock is taken "
+    "away: for as long as hands are in.",
+    submit="Lock station",
+    note="Why, and until when",
+    note_required=True,
+)
+_UNLOCK = Control(
+    name="unlock",
+    word="Unlock",
+    icon="lock-open",
+    tone="btn-primary",
+    question="Unlock “{}”?",
+    explanation="Locked by {0.lock_by}: {0.lock_note}. Afterwards queued experiments may start "
+    "here.",
+    submit="Unlock station",
+    note="Note",
+)
+
+
 def run_controls(
-    experiment: Experiment, station: Station, role: Role, *, step: int | None
+    experiment: Experiment, station: Station, role: Role, *, step: int | None, following: str
 ) -> tuple[Control, ...]:
-    """Get what can be told to a run that is under way. ``step``: the present one, if known."""
+    """Get what can be told to a run that is under way.
+
+    ``step``: the present one, if known. ``following``: what waits behind it and whether that
+    starts by itself, in words; empty if nothing has its turn.
+    """
     if role < Role.OPERATOR or experiment.status not in Experiment.ACTIVE:
         return ()
-    return tuple(_run_controls(experiment, station, step))
+    return tuple(
+        _about(experiment, "experiment", control)
+        for control in _of_run(experiment, station, step, following)
+    )
 
 
 def station_controls(station: Station, role: Role, username: str) -> tuple[Control, ...]:
     """Get what can be told to a station itself."""
     if role < Role.OPERATOR or not station.present:
         return ()
-    return tuple(_station_controls(station, role, username))
+    return tuple(
+        _about(station, "station", control) for control in _of_station(station, role, username)
+    )
 
 
-def _run_controls(experiment: Experiment, station: Station, step: int | None) -> Iterator[Control]:
-    def address(action: str) -> str:
-        return reverse(f"watch:experiment-{action}", args=[experiment.pk])
+def _about(it: Experiment | Station, kind: str, control: Control) -> Control:
+    return replace(
+        control,
+        address=reverse(f"watch:{kind}-{control.name}", args=[it.pk]),
+        question=control.question.format(it),
+        explanation=control.explanation.format(it),
+    )
 
+
+def _of_run(
+    experiment: Experiment, station: Station, step: int | None, following: str
+) -> Iterator[Control]:
     if _hears(station) and experiment.status != Experiment.Status.STARTING:
         activity = station.activity or "running"
         if activity != "running" and not station.lock_by:
-            yield _resume(experiment, activity, address("resume"))
+            yield _RESUME.get(activity, _RESUME_HELD)
         if activity in ("running", "held"):
-            yield Control(
-                name="pause",
-                word="Pause",
-                icon="player-pause",
-                address=address("pause"),
-                question=f"Pause “{experiment}”?",
-                explanation="The output is switched off. The run goes on at the same point of its "
-                "step when somebody resumes it.",
-                submit="Pause experiment",
-            )
+            yield _PAUSE
         if activity == "running":
-            yield Control(
-                name="hold",
-                word="Hold",
-                icon="adjustments",
-                address=address("hold"),
-                question=f"Hold “{experiment}” at its set point?",
-                explanation="The output stays on as it is, and the step does not end, until "
-                "somebody resumes. All limits stay in force.",
-                submit="Hold at the set point",
-            )
+            yield _HOLD
         if step is not None:
-            yield from _step_controls(experiment, address("skip"), address("ends"))
-    yield Control(
-        name="stop",
-        word="Stop",
-        icon="player-stop",
-        tone="btn-danger",
-        address=address("stop"),
-        question=f"Stop “{experiment}”?",
-        explanation="The output is switched off and the experiment ends. It cannot be resumed. "
-        "What was recorded stays.",
-        submit="Stop experiment",
-        cancel="Keep running",
+            yield _SKIP
+            yield _ENDS
+    if not following:
+        yield _STOP
+        return
+    hold_too = reverse("watch:station-stop", args=[station.pk])
+    yield replace(
+        _STOP,
+        queue=following,
+        alternative=Alternative("Stop and hold the queue", hold_too),
     )
 
 
-def _resume(experiment: Experiment, activity: str, address: str) -> Control:
-    waiting = activity == "waiting"
-    return Control(
-        name="resume",
-        word="Go on" if waiting else "Resume",
-        icon="player-play",
-        tone="btn-primary",
-        address=address,
-        question=f"Let “{experiment}” go on?",
-        explanation="The checks before a start are made again, then the output is switched on."
-        if activity in _OUTPUT_IS_OFF
-        else "The ends of the step are judged again from now on.",
-        submit="Go on now" if waiting else "Resume experiment",
-        note="What was done" if waiting else "Note",
-    )
-
-
-def _step_controls(experiment: Experiment, skip: str, ends: str) -> Iterator[Control]:
-    yield Control(
-        name="skip",
-        word="Skip step",
-        icon="player-track-next",
-        address=skip,
-        question=f"Skip the present step of “{experiment}”?",
-        explanation="It ends now, as if one of its ends held, and the next begins.",
-        submit="Skip this step",
-        with_step=True,
-    )
-    yield Control(
-        name="ends",
-        word="Change ends",
-        icon="edit",
-        address=ends,
-        question="Change the ends of the present step?",
-        explanation="For this pass of the step alone; the profile stays as it is.",
-        submit="Change ends now",
-        with_step=True,
-        with_ends=True,
-    )
-
-
-def _station_controls(station: Station, role: Role, username: str) -> Iterator[Control]:
-    def address(action: str) -> str:
-        return reverse(f"watch:station-{action}", args=[station.pk])
-
+def _of_station(station: Station, role: Role, username: str) -> Iterator[Control]:
     if station.state == Station.State.FAULT and role >= Role.SUPERVISOR:
-        yield Control(
-            name="acknowledge",
-            word="Acknowledge fault",
-            icon="check",
-            tone="btn-primary",
-            address=address("acknowledge"),
-            question="Acknowledge the fault?",
-            explanation=f"{station.state_reason} Afterwards queued experiments may start here "
-            "again. Look at the battery and the wiring first.",
-            submit="Acknowledge",
-            cancel="Cancel",
-            note="What was found and done",
-            note_required=True,
-        )
+        yield _ACKNOWLEDGE
     if not _hears(station):
         return
     if not station.lock_by and _output_is_off(station):
-        yield Control(
-            name="lock",
-            word="Lock",
-            icon="lock",
-            address=address("lock"),
-            question=f"Lock “{station}”?",
-            explanation="Nothing starts or resumes here, whoever asks for it, until the lock is "
-            "taken away: for as long as hands are in.",
-            submit="Lock station",
-            note="Why, and until when",
-            note_required=True,
-        )
+        yield _LOCK
     if station.lock_by and (station.lock_by == username or role >= Role.SUPERVISOR):
-        yield Control(
-            name="unlock",
-            word="Unlock",
-            icon="lock-open",
-            tone="btn-primary",
-            address=address("unlock"),
-            question=f"Unlock “{station}”?",
-            explanation=f"Locked by {station.lock_by}: {station.lock_note}. Afterwards queued "
-            "experiments may start here.",
-            submit="Unlock station",
-            note="Note",
-        )
+        yield _UNLOCK
 
 
 def _hears(station: Station) -> bool:

@@ -10,6 +10,7 @@ from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_safe
 
 from bem.lab.models import Experiment
+from bem.lab.rights import Role
 from bem.lab.waiting import why_waiting
 from bem.web.foretold import read_dry_run
 from bem.web.roles import role_on
@@ -18,6 +19,7 @@ from bem.web.watch.controls import run_controls
 from bem.web.watch.export import file_name, samples_as_csv
 from bem.web.watch.figures import all_of
 from bem.web.watch.process_hub import HUB
+from bem.web.watch.queue import read_afterwards
 from bem.web.watch.station import lines_of
 from bem.web.watch.steps import present_step
 
@@ -50,10 +52,15 @@ def experiment(request: HttpRequest, pk: int) -> HttpResponseBase:
     station = found.station
     heard = HUB.newest((station.node_id, station.slug)) if active else None
     step = present_step(found if active else None, heard, events.newest)
+    role = role_on(request)
     context = {
         "experiment": found,
         "controls": run_controls(
-            found, station, role_on(request), step=None if step is None else step.number
+            found,
+            station,
+            role,
+            step=None if step is None else step.number,
+            following=read_afterwards(station) if active and role >= Role.OPERATOR else "",
         ),
         "step": step,
         "foretold": None if parts_only else read_dry_run(found.expected),

@@ -12,10 +12,11 @@ from django.utils import timezone
 from bem.lab.models import Experiment, Station
 from bem.lab.operations import waiting
 from bem.lab.operations.errors import OperationRefused
-from bem.lab.waiting import queue_of, station_bars, why_not_yet
+from bem.lab.waiting import next_of, queue_of, station_bars, what_follows, why_not_yet
 from bem.web.records.access import WritePage
 
 SHOWN = 20
+_UNREAD = ("profile_text", "program", "expected", "channels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,15 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """What waits at a station. ``following`` is the one that has its turn."""
+    """What waits at a station. ``following`` is the one that has its turn.
+
+    ``afterwards``: what it does when a run that is under way has ended, in words; else empty.
+    """
 
     places: tuple[Place, ...]
     count: int
     following: Experiment | None
+    afterwards: str
 
 
 def read_queue(station: Station) -> Queue:
@@ -47,7 +52,7 @@ def read_queue(station: Station) -> Queue:
     rows = list(
         queue_of(station.pk)
         .select_related("battery", "profile", "created_by")
-        .defer("profile_text", "program", "expected", "channels", "profile__text")[: SHOWN + 1]
+        .defer(*_UNREAD, "profile__text")[: SHOWN + 1]
     )
     shown = rows[:SHOWN]
     following = next((one for one in shown if not one.held), None)
@@ -67,7 +72,14 @@ def read_queue(station: Station) -> Queue:
         ),
         count=count,
         following=following,
+        afterwards=_afterwards(following, station) if following is not None else "",
     )
+
+
+def read_afterwards(station: Station) -> str:
+    """Get :attr:`Queue.afterwards` without the queue."""
+    following = next_of(station.pk).select_related("battery").defer(*_UNREAD).first()
+    return _afterwards(following, station) if following is not None else ""
 
 
 class QueueAction(ABC, WritePage):
@@ -137,6 +149,12 @@ def _said(request: HttpRequest, operation: Callable[[], object], done: str) -> s
         if "HX-Request" not in request.headers:
             messages.error(request, done)
     return done
+
+
+def _afterwards(following: Experiment, station: Station) -> str:
+    if not station.experiments.filter(status__in=Experiment.ACTIVE).exists():
+        return ""
+    return what_follows(following, station, timezone.now())
 
 
 def _why(experiment: Experiment, station: Station) -> str:

@@ -75,7 +75,11 @@ def station(request: HttpRequest, pk: int) -> HttpResponseBase:
         "lines": lines_of(running) if running else (),
         "queue": queue,
         "step": step,
-        "controls": run_controls(running, found, role, step=_number(step)) if running else (),
+        "controls": run_controls(
+            running, found, role, step=_number(step), following=queue.afterwards
+        )
+        if running
+        else (),
         "station_controls": station_controls(found, role, request.user.get_username()),
         # Asked for anew whenever another battery's experiment is next.
         "wanted": following

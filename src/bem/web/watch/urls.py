@@ -2,6 +2,7 @@
 
 from django.urls import path
 
+from bem.lab.models import Experiment, Station
 from bem.web.watch import actions, battery, experiment, monitor, queue, station, stop_all, stream
 
 app_name = "watch"
@@ -16,20 +17,18 @@ urlpatterns = [
         battery.StationBatteryRemove.as_view(),
         name="station-battery-remove",
     ),
-    path("stations/<int:pk>/acknowledge/", actions.acknowledge, name="station-acknowledge"),
-    path("stations/<int:pk>/lock/", actions.lock, name="station-lock"),
-    path("stations/<int:pk>/unlock/", actions.unlock, name="station-unlock"),
-    path("stations/<int:pk>/stop/", actions.stop_station, name="station-stop"),
     path("experiments/<int:pk>/", experiment.experiment, name="experiment"),
     path("experiments/<int:pk>/expected.json", experiment.expected, name="experiment-expected"),
     path("experiments/<int:pk>/samples.csv", experiment.samples, name="experiment-csv"),
-    path("experiments/<int:pk>/stop/", actions.stop, name="experiment-stop"),
-    path("experiments/<int:pk>/pause/", actions.pause, name="experiment-pause"),
-    path("experiments/<int:pk>/hold/", actions.hold, name="experiment-hold"),
-    path("experiments/<int:pk>/resume/", actions.resume, name="experiment-resume"),
-    path("experiments/<int:pk>/skip/", actions.skip, name="experiment-skip"),
-    path("experiments/<int:pk>/ends/", actions.change_ends, name="experiment-ends"),
     path("experiments/<int:pk>/move/", queue.QueueMove.as_view(), name="queue-move"),
     path("experiments/<int:pk>/queue-hold/", queue.QueueHold.as_view(), name="queue-hold"),
     path("experiments/<int:pk>/release/", queue.QueueRelease.as_view(), name="queue-release"),
+    *(
+        path(f"{kind}s/<int:pk>/{name}/", actions.view_of(order, model), name=f"{kind}-{name}")
+        for kind, model, orders in (
+            ("experiment", Experiment, actions.RUN),
+            ("station", Station, actions.STATION),
+        )
+        for name, order in orders.items()
+    ),
 ]

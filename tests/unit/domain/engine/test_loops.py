@@ -16,7 +16,15 @@ from tests.unit.domain.engine.conftest import (
 )
 
 from bem.domain.engine import MOST_IDLE_STEPS, Reading, advance, begin
-from bem.domain.happenings import CycleEnded, RunStarted, StepEnded, StepStarted
+from bem.domain.happenings import (
+    CycleEnded,
+    LoopEnded,
+    RunStarted,
+    StepEnded,
+    StepStarted,
+    sentence,
+    severity,
+)
 from bem.domain.program import (
     REST,
     Compare,
@@ -227,6 +235,49 @@ def test_a_loop_ends_when_a_pass_moved_too_little(
     outcomes, events = feed(program, fading(1.0, 0.9, 20))
     assert sum(isinstance(one, CycleEnded) for one in events) == cycles
     assert outcomes[-1].ended == "finished"
+    told = [one.passes for one in events if isinstance(one, LoopEnded)]
+    assert told == ([cycles] if cycles != passes else []), "a number that is through is no news"
+
+
+@pytest.mark.parametrize(
+    ("end", "words", "value"),
+    [
+        (
+            LoopEnd(
+                quantity=LoopQuantity.CHARGE_OUT,
+                compare=Compare.AT_MOST,
+                threshold=0.8,
+                relative=True,
+            ),
+            "4 passes: discharged capacity of a pass at or below 0.8 Ah, 80 % of the first",
+            0.729,
+        ),
+        (
+            LoopEnd(quantity=LoopQuantity.ENERGY_OUT, compare=Compare.AT_LEAST, threshold=1.5),
+            "1 pass: discharged energy of a pass at or above 1.5 Wh",
+            3.1,
+        ),
+    ],
+)
+def test_a_loop_that_its_end_left_is_told_after_its_last_cycle(
+    end: LoopEnd, words: str, value: float
+) -> None:
+    program = program_of(
+        brief(1),
+        step(2, ("voltage", "<=", 2.5), value=-1.0),
+        brief(3),
+        LoopOp(start=1, until=end, counts_cycles=True),
+        step(4, ("duration", ">=", 1.0)),
+    )
+    readings = [Reading(1, 3.7, 0.0)]
+    readings += fading(1.0, 0.9, 20)
+    _, events = feed(program, readings)
+    (at,) = [index for index, one in enumerate(events) if isinstance(one, LoopEnded)]
+    said = f"Repeat of steps 2 to 3 ended after {words}, it was {value:g}"
+    assert sentence(events[at]) == said
+    assert isinstance(events[at - 1], CycleEnded)
+    assert isinstance(events[at + 1], StepStarted)
+    assert severity(events[at]) == "info"
 
 
 def test_the_first_pass_of_a_loop_entered_again_is_measured_anew() -> None:
