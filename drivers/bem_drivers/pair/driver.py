@@ -144,6 +144,8 @@ class PairDevice(PowerDevice):
         if other.off_ns is None or (side.off_ns is not None and _is_on(other.device)):
             self._switch_off(other)
         self._wait_dead_time(other)
+        # Its watchdog may have run out of patience in the dead time.
+        side.device.keep_alive()
         # From here on it may be on, whatever becomes of the command.
         side.off_ns = None
         side.device.apply(command)
