@@ -14,8 +14,8 @@ from bem.lab.operations.definitions import (
     edit_station,
     fingerprint,
     remove_station,
-    settings_problems,
 )
+from bem.lab.operations.driver_settings import settings_problems
 from bem.lab.operations.errors import OperationRefused
 from bem.lab.operations.experiments import queue_experiment
 from bem_drivers.registry import driver
@@ -28,6 +28,7 @@ DEFINITION = {
     "silence_s": 1.0,
     "time_scale": 1.0,
     "power": {"driver": "epc", "settings": GIVEN.settings},
+    "meters": [],
 }
 
 
