@@ -9,7 +9,11 @@ import yaml
 from bem_drivers.registry import make_device
 
 ROOT = Path(__file__).parents[3]
-PAGES = (ROOT / "docs/devices/README.md", ROOT / "drivers/bem_drivers/epc/README.md")
+PAGES = (
+    ROOT / "docs/devices/README.md",
+    ROOT / "docs/devices/epc.md",
+    ROOT / "drivers/bem_drivers/epc/README.md",
+)
 EXAMPLES = [
     example
     for page in PAGES

@@ -10,11 +10,21 @@ from bem.web.records.driver_settings import flat, nested, read_schema
 from bem_drivers.registry import driver, driver_names
 
 SERIAL = {"address": {"kind": "serial", "port": "/dev/bem/one"}}
+BUS: dict[str, Any] = {"bus": {}}
 NEEDED: dict[str, dict[str, Any]] = {
-    "bms": {"bus": {}},
+    "bk2831": SERIAL,
+    "bms": BUS,
     "ea": SERIAL,
-    "epc": {"bus": {}},
+    "epc": BUS,
     "flow": SERIAL,
+    "kel103": SERIAL,
+    "scpi-load": SERIAL | {"instrument": "scpi-99-load"},
+    "scpi-meter": SERIAL | {"instrument": "scpi-99-meter"},
+    "scpi-source": SERIAL | {"instrument": "scpi-99-source"},
+    "source-and-load": {
+        "source": {"driver": "ea", "settings": SERIAL},
+        "load": {"driver": "kel103", "settings": {"address": {"kind": "serial", "port": "/dev/b"}}},
+    },
 }
 """What a driver cannot do without."""
 
