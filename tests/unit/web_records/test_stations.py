@@ -234,6 +234,8 @@ def test_drivers_within_a_driver(supervisor: Client, station: Station) -> None:
         "settings.load.driver": "kel103",
         "settings.load.settings": '{"address": {"kind": "serial"}}',
     }
+    wrong = supervisor.post(ADD, typed | {"settings.load.driver": "none"}).content.decode()
+    assert 'id="id_settings.load.driver_error"' in wrong
     shown = supervisor.post(ADD, typed).content.decode()
     assert 'id="id_settings.load.settings_error"><div>address.port: is needed</div>' in shown
     assert supervisor.post(ADD, typed | {"settings.load.settings": "{"}).status_code == 200

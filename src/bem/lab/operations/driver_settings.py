@@ -17,7 +17,7 @@ from bem.lab.models import Node
 Drivers = Mapping[str, Mapping[str, Any]]
 SETTINGS = "settings"
 """Problems of a driver's settings are named so, followed by the path: ``settings.bus.channel``."""
-_DEVICE = {"driver", SETTINGS}
+DEVICE = {"driver", SETTINGS}
 """What an object of settings has that is itself a device."""
 _DEEPEST = 4
 
@@ -68,7 +68,7 @@ def _is_device(schema: Mapping[str, Any], name: str) -> bool:
     reference = str(one.get("$ref", ""))
     if reference.startswith("#/$defs/"):
         one = _part(_part(schema, "$defs"), reference.removeprefix("#/$defs/"))
-    return set(_part(one, "properties")) == _DEVICE
+    return set(_part(one, "properties")) == DEVICE
 
 
 def _part(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:

@@ -193,12 +193,12 @@ class _Reader:
         *,
         title: str,
         required: bool,
-        said: str | None = None,
         decided: str | None = None,
     ) -> None:
         """Read an object; ``decided`` is the property that the choice of its kind has settled."""
-        help_text = _plain(schema.get("description", "")) if said is None else said
-        group = Group(place.path, title, help_text, required, place.when)
+        group = Group(
+            place.path, title, _summary(schema.get("description", "")), required, place.when
+        )
         self.groups.append(group)
         needed = schema.get("required", ())
         # What may be left out altogether demands nothing until something of it is stated.
@@ -260,8 +260,6 @@ class _Reader:
                 place.chosen(choice.name, kind),
                 title=kind_label(kind),
                 required=False,
-                # The rest of a description is for who writes drivers.
-                said=_plain(its.get("description", "").split("\n\n")[0]),
                 decided=chooser,
             )
 
@@ -350,6 +348,11 @@ def _label(name: str, title: str | None) -> str:
         return _ABBREVIATIONS[name]
     words = name.replace("_", " ")
     return words[:1].upper() + words[1:]
+
+
+def _summary(said: str) -> str:
+    """Take the first paragraph: the rest is for who writes drivers, or stands beside a setting."""
+    return _plain(said.split("\n\n", maxsplit=1)[0])
 
 
 def _plain(said: str) -> str:

@@ -1,13 +1,14 @@
 """The part of a station's form that is about its meters, each with a number: ``meters.0.name``."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from django import forms
 from django.http import QueryDict
 
 from bem.lab.operations.definitions import MeterInput
-from bem.lab.operations.driver_settings import SETTINGS, Drivers
+from bem.lab.operations.driver_settings import DEVICE, SETTINGS, Drivers
 from bem.web.records.driver_settings import Group, flat, nested, read_schema
 from bem.web.records.forms import number_in
 from bem.web.records.setting_fields import PLAIN_TEXT, RESHAPES, NumberField, setting_field
@@ -55,7 +56,17 @@ def groups_of(drivers: Drivers, driver: object, prefix: str = "") -> list[Group]
     """Get the groups of settings of a driver; none of one that the node does not have."""
     if not isinstance(driver, str) or driver not in drivers:
         return []
-    return read_schema(drivers[driver][SETTINGS], f"{prefix}{SETTINGS}")
+    groups = read_schema(drivers[driver][SETTINGS], f"{prefix}{SETTINGS}")
+    for group in groups:
+        if {one.path[-1] for one in group.settings} == DEVICE:
+            # A driver made of others names them: those of the node are there to choose.
+            group.settings[:] = [
+                replace(one, kind="choice", choices=tuple(drivers))
+                if one.path[-1] == "driver"
+                else one
+                for one in group.settings
+            ]
+    return groups
 
 
 def driver_field(drivers: Drivers) -> forms.ChoiceField:
