@@ -90,7 +90,7 @@ class StationForm(RecordForm):
         for name in fixed:
             self.fields[name].disabled = True
         chosen = {
-            one.name: self[one.name].value()
+            one.name: _kind_shown(one, self[one.name].value())
             for one in self._settings_of(self._groups)
             if one.decides
         }
@@ -188,13 +188,17 @@ class StationForm(RecordForm):
                 "title": group.title,
                 "help": group.help,
                 "fields": [self[one.name] for one in group.settings],
-                "decides": any(one.decides for one in group.settings),
                 "is_kind": bool(group.when),
                 "is_other": group in self._others,
             }
             for group in groups
             if group.settings
         ]
+
+
+def _kind_shown(setting: Setting, value: object) -> object:
+    """Get the kind that a choice shows: what was typed for another driver may be none of its."""
+    return setting.choices[0] if setting.required and value not in setting.choices else value
 
 
 def station_form(
