@@ -212,7 +212,8 @@ class Conductor:
         if unrecorded is not None:
             raise Refused(unrecorded, retry=True)
         judged, _, ratings = self.newest()
-        return safeguards(program, ratings, judged.values, self._silence_s, limits)
+        names = [channel.name for channel in self.channels]
+        return safeguards(program, ratings, judged.values, self._silence_s, limits, names)
 
     def protect(self, guards: Safeguards) -> None:
         """Have the device hold its own limits and watch over us; both are read back.
