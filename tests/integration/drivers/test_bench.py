@@ -133,7 +133,7 @@ def test_drivers_find_their_devices_where_the_bench_says(bench: RunningBench) ->
         {"address": {"kind": "serial", "port": str(bench.folder / "flow"), "baudrate": 19200}},
     )
     flow.open()
-    assert flow.read().values["flow"].value == 1500.0
+    assert flow.read().values["flow"].value == 1.5
     flow.close()
 
 
@@ -252,7 +252,7 @@ def test_the_bench_of_the_handbook_answers_to_every_driver(tmp_path: Path) -> No
     assert read["scpi-source"]["voltage"] == pytest.approx(truth["pack"], abs=0.1)
     assert read["scpi-load"]["voltage"] == pytest.approx(truth["pack"], abs=0.1)
     assert read["scpi-meter"]["meter_voltage"] == pytest.approx(truth["pack"], abs=0.1)
-    assert read["flow"]["flow"] == pytest.approx(1500, rel=0.1)
+    assert read["flow"]["flow"] == pytest.approx(1.5, rel=0.1)
 
 
 def _free_port() -> int:
