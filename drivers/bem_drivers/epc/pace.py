@@ -8,6 +8,8 @@ from bem_drivers.epc.settings import EpcSettings
 
 logger = logging.getLogger(__name__)
 
+USUAL_PERIOD_S = 0.1
+"""Control period of a station that sets none."""
 EARLY_BEFORE_WARNING = 10
 """Readings in a row that had to wait: one by itself is no period."""
 
@@ -28,7 +30,6 @@ class ReadingPace:
         self._least_s = least_period_s(self._units, self._bitrate)
         self._begun_ns: int | None = None
         self._early = 0
-        self._asked_s = 0.0
         self._has_warned = False
 
     def wait(self) -> None:
@@ -36,31 +37,30 @@ class ReadingPace:
         if self._begun_ns is not None:
             asked_s = (self._clock.monotonic_ns() - self._begun_ns) / 1e9
             if asked_s < self._least_s:
-                self._note(asked_s)
+                self._note()
                 self._clock.sleep(self._least_s - asked_s)
             else:
-                self._early, self._asked_s = 0, 0.0
+                self._early = 0
         self._begun_ns = self._clock.monotonic_ns()
 
-    def _note(self, asked_s: float) -> None:
+    def _note(self) -> None:
         """Warn, once, of a period that is too short."""
         self._early += 1
-        # Waiting shortens what is left until the next pass: the longest of a row is the period.
-        self._asked_s = max(self._asked_s, asked_s)
         if self._early < EARLY_BEFORE_WARNING or self._has_warned:
             return
         self._has_warned = True
         logger.warning(
-            "%s is read every %.0f ms; %d units on %s would so occupy %.0f %% of its %d bit/s, "
-            "and %.0f %% are for readings. All are read every %.0f ms now: set the control period "
-            "of each station on this bus to at least %.2f s, or use another bus",
+            "%s is asked more often than its bus can bear: %d EPCs on %s at %d bit/s can each be "
+            "read every %.0f ms, and so it is (every %.0f ms would occupy %.0f %% of the bus, "
+            "%.0f %% are for readings). Set the control period of each station on this bus to "
+            "%.2f s at least, or share the units out to another bus",
             self._name,
-            self._asked_s * 1e3,
             self._units,
             self._bus,
-            bus_load(self._units, self._asked_s, self._bitrate).load * 100,
             self._bitrate,
-            USABLE_SHARE * 100,
             self._least_s * 1e3,
+            USUAL_PERIOD_S * 1e3,
+            bus_load(self._units, USUAL_PERIOD_S, self._bitrate).load * 100,
+            USABLE_SHARE * 100,
             self._least_s,
         )

@@ -83,6 +83,7 @@ class Firmware:
         self._temperatures_due_ns = boot_ns + TEMPERATURE_NS
         self._temperatures_known = False
         self._hot = False
+        self._judged: tuple[object, ...] = (None, None, None)
         self._sent_ns = {ELECTRIC_ID: boot_ns, TEMPERATURES_ID: boot_ns}
         self._consign = IDLE_STEP.pack()
         self._wanted: Step | None = None
@@ -106,7 +107,6 @@ class Firmware:
     def run_slot(self, slot_ns: int) -> None:
         """Live through the slot that begins at ``slot_ns``, and through all time before it."""
         self.run.flow(slot_ns, self._judge)
-        self.run.look()
         for tick_ns in (slot_ns, slot_ns + TICK_NS):
             for action in (self._sample_temperatures, self._judge, self._poll, self._control):
                 if self.dead:
@@ -143,6 +143,11 @@ class Firmware:
         if self.dead:
             return
         known = self._temperatures if self._temperatures_known else None
+        # Most ticks bring nothing new; a reading is another object each time.
+        readings = (self.run.measures, known, self.registers.changes)
+        if all(new is old for new, old in zip(readings, self._judged, strict=True)):
+            return
+        self._judged = readings
         deadly = self.errors.judge(self.run.measures, known, self.registers)
         if deadly and self._dies_of_heat(now_ns):
             return

@@ -36,6 +36,8 @@ class LimitRegisters:
 
     def __init__(self) -> None:
         self._held = dict(_POWER_ON)
+        self.changes: object = object()
+        """Another object after each change."""
 
     def __getitem__(self, register: int) -> tuple[int, int]:
         """Get minimum and maximum."""
@@ -56,6 +58,7 @@ class LimitRegisters:
     def hold(self, register: int, low: int, high: int) -> None:
         """Take limits that :meth:`allows` allowed."""
         self._held[register] = (low, high)
+        self.changes = object()
 
     @staticmethod
     def unpack(register: int, data: bytes) -> tuple[int, int]:

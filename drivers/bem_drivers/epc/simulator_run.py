@@ -90,6 +90,8 @@ class Run:
 
     def flow(self, until_ns: int, judge: Callable[[int], None]) -> None:
         """Let current flow up to an instant; a step may end on the way, or ``judge`` end it."""
+        if self._flowed_ns >= until_ns:
+            self.look()
         while self._flowed_ns < until_ns:
             to_ns = min(until_ns, max(self.time_end_ns, self._flowed_ns + 1))
             count, dt_s = substeps((to_ns - self._flowed_ns) / NS_PER_S * self._speed)

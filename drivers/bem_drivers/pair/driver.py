@@ -16,11 +16,13 @@ from bem_drivers.base import (
     ConfigurationRefused,
     DeviceError,
     DeviceFault,
+    DeviceNotFound,
     Identity,
     Measured,
     Mode,
     PowerDevice,
     Protection,
+    ProtocolViolated,
     Ratings,
     Reading,
     WrongDevice,
@@ -57,12 +59,12 @@ class PairDevice(PowerDevice):
         self._describe()
 
     def open(self) -> None:
-        """Open both; each makes itself safe."""
+        """Open both; each makes itself safe, the second one also when the first one is missing.
+
+        A process that died may have left either of them on.
+        """
         try:
-            for side in self._sides:
-                side.off_ns = None
-                side.device.open()
-                side.off_ns = self._clock.monotonic_ns()
+            self._each(self._open_side)
             self._check_direction()
         except BaseException:
             self.close()
@@ -144,6 +146,8 @@ class PairDevice(PowerDevice):
         if other.off_ns is None or (side.off_ns is not None and _is_on(other.device)):
             self._switch_off(other)
         self._wait_dead_time(other)
+        # Its watchdog may have run out of patience in the dead time.
+        side.device.keep_alive()
         # From here on it may be on, whatever becomes of the command.
         side.off_ns = None
         side.device.apply(command)
@@ -160,6 +164,11 @@ class PairDevice(PowerDevice):
         self._each(self._switch_off, order)
 
     # Sides -----------------------------------------------------------------------------------
+
+    def _open_side(self, side: _Side) -> None:
+        side.off_ns = None
+        side.device.open()
+        side.off_ns = self._clock.monotonic_ns()
 
     def _side_of(self, command: Command) -> _Side:
         on = [side for side in self._sides if side.off_ns is None]
@@ -312,6 +321,16 @@ def _joined(source: str, load: str) -> str:
     return f"{source or '-'} + {load or '-'}"
 
 
+_BY_SERIOUSNESS = (
+    CommunicationLost,
+    DeviceFault,
+    DeviceNotFound,
+    WrongDevice,
+    ConfigurationRefused,
+    ProtocolViolated,
+)
+
+
 def _together(failed: list[tuple[str, Exception]]) -> Exception:
     """Make one error of those of both sides, with the most serious class.
 
@@ -322,7 +341,7 @@ def _together(failed: list[tuple[str, Exception]]) -> Exception:
             error.add_note("; ".join(f"{name}: {one}" for name, one in failed))
             return error
     message = "; ".join(f"{name}: {error}" for name, error in failed)
-    for kind in (CommunicationLost, DeviceFault, ConfigurationRefused):
+    for kind in _BY_SERIOUSNESS:
         if any(isinstance(error, kind) for _, error in failed):
             return kind(message)
     return DeviceError(message)

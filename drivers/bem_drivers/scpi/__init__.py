@@ -3,9 +3,14 @@
 :mod:`bem_drivers.scpi.numbers` serves every device that answers in text.
 """
 
+from typing import TYPE_CHECKING
+
 from bem_drivers.base import Clock, Device
 from bem_drivers.registry import DriverSpec
 from bem_drivers.scpi.settings import LoadSettings, MeterSettings, ScpiSettings, SourceSettings
+
+if TYPE_CHECKING:
+    from bem_drivers.simulation.spec import SimulatorSpec
 
 
 def _make_power(settings: SourceSettings | LoadSettings, clock: Clock) -> Device:
@@ -25,12 +30,31 @@ def _places(settings: ScpiSettings) -> tuple[str, ...]:
     return (settings.address.name,)
 
 
+def _simulate_source() -> "SimulatorSpec":
+    from bem_drivers.scpi.simulator_bench import SOURCE_SIMULATOR
+
+    return SOURCE_SIMULATOR
+
+
+def _simulate_load() -> "SimulatorSpec":
+    from bem_drivers.scpi.simulator_bench import LOAD_SIMULATOR
+
+    return LOAD_SIMULATOR
+
+
+def _simulate_meter() -> "SimulatorSpec":
+    from bem_drivers.scpi.simulator_bench import METER_SIMULATOR
+
+    return METER_SIMULATOR
+
+
 SOURCE = DriverSpec(
     name="scpi-source",
     title="Power supply described by SCPI lines",
     settings=SourceSettings,
     make=_make_power,
     places=_places,
+    simulate=_simulate_source,
 )
 LOAD = DriverSpec(
     name="scpi-load",
@@ -38,6 +62,7 @@ LOAD = DriverSpec(
     settings=LoadSettings,
     make=_make_power,
     places=_places,
+    simulate=_simulate_load,
 )
 METER = DriverSpec(
     name="scpi-meter",
@@ -45,6 +70,7 @@ METER = DriverSpec(
     settings=MeterSettings,
     make=_make_meter,
     places=_places,
+    simulate=_simulate_meter,
 )
 
 __all__ = ["LOAD", "METER", "SOURCE", "LoadSettings", "MeterSettings", "SourceSettings"]

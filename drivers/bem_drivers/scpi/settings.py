@@ -5,22 +5,17 @@ from typing import Annotated, Any, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
 
 from bem_drivers.line import LineAddress
-from bem_drivers.scpi.description import (
-    LoadDescription,
-    MeterDescription,
-    SourceDescription,
-)
+from bem_drivers.scpi.description import LoadDescription, MeterDescription, SourceDescription
 from bem_drivers.scpi.description_file import check_description, load_description
 
 _D = TypeVar("_D", SourceDescription, LoadDescription, MeterDescription)
 
 
-class ScpiSettings(BaseModel):
-    """Where an instrument is, and its description: named by ``instrument`` or given inline."""
+class _Explained(BaseModel):
+    """A description that is named by ``instrument`` or given inline."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    address: LineAddress
     instrument: str | None = Field(
         default=None,
         min_length=1,
@@ -31,12 +26,6 @@ class ScpiSettings(BaseModel):
         default=None,
         title="Own description",
         description="in place of a file",
-    )
-    serial_number: str | None = Field(
-        default=None,
-        min_length=1,
-        title="Serial number",
-        description="another unit is refused",
     )
 
     @model_validator(mode="after")
@@ -58,7 +47,7 @@ class ScpiSettings(BaseModel):
         return check_description(self.description, model, "description")
 
 
-class SourceSettings(ScpiSettings):
+class DescribedSource(_Explained):
     """A power supply that is described by lines of SCPI."""
 
     def described(self) -> SourceDescription:
@@ -69,7 +58,7 @@ class SourceSettings(ScpiSettings):
         self.described()
 
 
-class LoadSettings(ScpiSettings):
+class DescribedLoad(_Explained):
     """An electronic load that is described by lines of SCPI."""
 
     def described(self) -> LoadDescription:
@@ -80,7 +69,7 @@ class LoadSettings(ScpiSettings):
         self.described()
 
 
-class MeterSettings(ScpiSettings):
+class DescribedMeter(_Explained):
     """A meter that is described by lines of SCPI."""
 
     def described(self) -> MeterDescription:
@@ -89,3 +78,28 @@ class MeterSettings(ScpiSettings):
 
     def _check(self) -> None:
         self.described()
+
+
+class _Placed(BaseModel):
+    address: LineAddress
+    serial_number: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Serial number",
+        description="another unit is refused",
+    )
+
+
+class SourceSettings(_Placed, DescribedSource):
+    """A power supply that is described by lines of SCPI."""
+
+
+class LoadSettings(_Placed, DescribedLoad):
+    """An electronic load that is described by lines of SCPI."""
+
+
+class MeterSettings(_Placed, DescribedMeter):
+    """A meter that is described by lines of SCPI."""
+
+
+ScpiSettings = SourceSettings | LoadSettings | MeterSettings

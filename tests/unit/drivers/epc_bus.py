@@ -1,12 +1,14 @@
 """Simulated EPCs and their drivers on one bus, in a time that only tests turn.
 
-Drivers block, so each has a thread; but only one thread ever runs, and time passes only while all
-of them wait. A run is therefore repeatable, however busy the machine is.
+Drivers block, so each runs in a greenlet; time passes only while all of them wait. A run is
+therefore repeatable, however busy the machine is.
 """
 
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from typing import Any
+
+from greenlet import getcurrent, greenlet
 
 from bem_drivers.base import CommunicationLost
 from bem_drivers.can import CanSettings, Frame
@@ -21,34 +23,34 @@ VIRTUAL = CanSettings(interface="virtual", channel="none")
 
 
 class TurnedBus:
-    """Units on one bus. :meth:`live` runs a function for each driver, all at the same time."""
+    """Units on one bus, and what they recorded. :meth:`live` runs all their drivers at once."""
 
     def __init__(self, units: Sequence[EpcUnitSettings], bitrate: int | None = None) -> None:
         self.now_ns = START_NS
-        self.units = [EpcUnit(one, START_NS, on_bus=bitrate is not None) for one in units]
+        self.ledger: list[tuple[int, str, dict[str, Any]]] = []
+        self.units = [
+            EpcUnit(
+                one,
+                START_NS,
+                lambda at_ns, kind, facts: self.ledger.append((at_ns, kind, dict(facts))),
+                on_bus=bitrate is not None,
+            )
+            for one in units
+        ]
         self.bus = UnitBus(self.units, START_NS, bitrate)
         self.hosts: list[Host] = []
-        self.turn = threading.Semaphore(0)
 
     def live(self, life: Callable[["Host"], None], **settings: object) -> None:
         """Run ``life`` with a host for each unit until all of them have ended."""
         self.hosts = [Host(self, unit.settings.device_id, settings) for unit in self.units]
-        threads = [
-            threading.Thread(target=host.run, args=(life,), daemon=True) for host in self.hosts
-        ]
-        for thread in threads:
-            thread.start()
-        while any(not host.ended for host in self.hosts):
-            host = next((one for one in self.hosts if one.may_run()), None)
-            if host is None:
+        for host in self.hosts:
+            host.start(life)
+        while living := [host for host in self.hosts if not host.ended]:
+            ready = [host for host in living if host.may_run()]
+            for host in ready:
+                host.go_on()
+            if not ready:
                 self._let_time_pass()
-            else:
-                host.go.release()
-                self.turn.acquire()
-        for thread, host in zip(threads, self.hosts, strict=True):
-            thread.join()
-            if host.failure is not None:
-                raise host.failure
 
     def _let_time_pass(self) -> None:
         due_ns = min(host.wake_ns for host in self.hosts if not host.ended)
@@ -69,30 +71,31 @@ class Host:
         self.device_id = device_id
         self.inbox: deque[Frame] = deque()
         self.wake_ns = world.now_ns
-        self.go = threading.Semaphore(0)
-        self.ended = False
-        self.failure: BaseException | None = None
         self._world = world
         self._listening = False
         self._plugged = False
+        self._life = greenlet(lambda: None)
         self.driver = EpcDriver(
             EpcSettings.model_validate({"bus": VIRTUAL, "device_id": device_id, **settings}),
             self,
             self,
         )
 
-    def run(self, life: Callable[["Host"], None]) -> None:
-        self.go.acquire()
-        try:
-            life(self)
-        except BaseException as failure:  # noqa: BLE001 - the thread of the test raises it
-            self.failure = failure
-        self.ended = True
-        self._world.turn.release()
+    @property
+    def ended(self) -> bool:
+        return self._life.dead
+
+    def start(self, life: Callable[["Host"], None]) -> None:
+        self._life = greenlet(life)
+
+    def go_on(self) -> None:
+        """Live until it waits; what it raises comes out here."""
+        if self._life:
+            self._life.switch()
+        else:
+            self._life.switch(self)
 
     def may_run(self) -> bool:
-        if self.ended:
-            return False
         return self.wake_ns <= self._world.now_ns or (self._listening and bool(self.inbox))
 
     def monotonic_ns(self) -> int:
@@ -127,8 +130,9 @@ class Host:
 
     def _wait(self, until_ns: int) -> None:
         self.wake_ns = until_ns
-        self._world.turn.release()
-        self.go.acquire()
+        parent = getcurrent().parent
+        assert parent is not None
+        parent.switch()
 
     def _check(self) -> None:
         if not self._plugged:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bem_drivers.epc.simulator_port import SlcanPort
 
 from bem_drivers.base import CommunicationLost, DeviceNotFound, SystemClock
 from bem_drivers.bms import DRIVER
@@ -14,6 +13,7 @@ from bem_drivers.bms.driver import BmsDriver
 from bem_drivers.bms.simulator import BmsUnit, BmsUnitSettings
 from bem_drivers.can import Frame
 from bem_drivers.model import BatteryModel, BatteryModelSettings
+from bem_drivers.simulation.slcan_port import SlcanPort
 
 PERIOD_S = 0.05
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import can
 import pytest
-from bem_drivers.epc.simulator_port import SlcanPort
 from can.interfaces.socketcan import constants, socketcan
 from can.interfaces.virtual import VirtualBus
 
 from bem_drivers.base import CommunicationLost, DeviceNotFound
 from bem_drivers.can import CanSettings, Frame, trouble
 from bem_drivers.can.link import CanLink
+from bem_drivers.simulation.slcan_port import SlcanPort
 
 
 @pytest.fixture

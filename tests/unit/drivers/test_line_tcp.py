@@ -83,11 +83,13 @@ def test_a_device_that_hangs_up_is_told_at_once_and_found_again(
     line.send("?")
     heard(port)
     number = port.port
-    threading.Timer(0.1, port.close).start()
+    closing = threading.Timer(0.1, port.close)
+    closing.start()
     start = time.monotonic()
     with pytest.raises(CommunicationLost, match=f"tcp 127.0.0.1:{number}.*closed the connection"):
         line.receive(5.0)
     assert time.monotonic() - start < 4
+    closing.join()
     with pytest.raises(DeviceNotFound, match=r"refused.*switched on"):
         line.open()
     again = TcpLinePort("127.0.0.1", number)

@@ -1,9 +1,12 @@
 """A source and a load as one power path: what flows, who decides, and what happens in between."""
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from pydantic import ValidationError
 from tests.unit.drivers.conftest import MS, ManualClock
 from tests.unit.drivers.scpi_bench import (
@@ -267,6 +270,20 @@ def test_it_opens_whole_or_not_at_all(clock: ManualClock, missing: str) -> None:
     made.driver.close()
 
 
+@pytest.mark.parametrize("missing", ["source", "load"])
+def test_what_a_dead_process_left_on_goes_off_though_the_other_is_missing(
+    pair: Pair, missing: str
+) -> None:
+    pair.driver.apply(Command(Mode.CC, 2.0 if missing == "load" else -2.0))
+    on = pair.source if missing == "load" else pair.load
+    assert on.unit.output_on
+    getattr(pair, missing).link.unplugged = True
+    heir = PairDevice(SETTINGS, pair.clock, pair.source.driver, pair.load.driver)
+    with pytest.raises(DeviceNotFound, match=f"^{missing}: "):
+        heir.open()
+    assert not on.unit.output_on
+
+
 def test_a_load_in_place_of_the_source_is_refused(clock: ManualClock) -> None:
     made = make_pair(clock)
     exchanged = PairDevice(SETTINGS, clock, made.load.driver, made.source.driver)
@@ -274,10 +291,10 @@ def test_a_load_in_place_of_the_source_is_refused(clock: ManualClock) -> None:
         exchanged.open()
 
 
-def virtual_pair(clock: ManualClock) -> PairDevice:
+def virtual_pair(clock: ManualClock, dead_time_s: float = 0.1) -> PairDevice:
     settings = VirtualSettings(battery=BatteryModelSettings())
     both = VirtualDevice(settings, clock), VirtualDevice(settings, clock)
-    device = PairDevice(SETTINGS, clock, *both)
+    device = PairDevice(SETTINGS.model_copy(update={"dead_time_s": dead_time_s}), clock, *both)
     device.open()
     return device
 
@@ -292,6 +309,16 @@ def test_the_watchdogs_of_both_are_fed(clock: ManualClock) -> None:
         assert device.read().active == Command(Mode.CC, 1.0)
     clock.now_ns += 700 * MS
     assert device.read().faults == ("source_watchdog",)
+
+
+def test_a_dead_time_beyond_the_silence_trips_no_watchdog(clock: ManualClock) -> None:
+    device = virtual_pair(clock, dead_time_s=2.0)
+    device.protect(PROTECTION)
+    for setpoint in (1.0, -1.0, 1.0):
+        device.keep_alive()
+        device.apply(Command(Mode.CC, setpoint))
+        reading = device.read()
+        assert (reading.active, reading.faults) == (Command(Mode.CC, setpoint), ())
 
 
 def test_with_one_watchdog_there_is_none(clock: ManualClock) -> None:
@@ -383,3 +410,13 @@ def test_a_meter_is_no_side_of_it() -> None:
     settings = {"source": scpi("meter", 5025), "load": scpi("load", 5026)}
     with pytest.raises(LookupError, match="source: driver 'scpi-meter' makes no device with a pow"):
         make_device("source-and-load", settings)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize("page", ["scpi.md", "source-and-load.md"])
+def test_the_examples_of_the_handbook_make_devices(page: str) -> None:
+    text = (Path(__file__).parents[3] / "docs/devices" / page).read_text()
+    examples = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+    assert examples
+    for example in map(yaml.safe_load, examples):
+        assert make_device(example["driver"], example["settings"])

@@ -74,7 +74,16 @@ COMMANDS = st.one_of(
 FAULTS = st.sampled_from(
     [
         *("stuck on", "stuck off", "silent on", "silent off", "refuse on", "refuse off"),
-        *("deaf on", "deaf off", "frozen on", "frozen off", "late 300", "late 900", "late off"),
+        *(
+            "deaf on",
+            "deaf off",
+            "frozen on",
+            "frozen off",
+            "late 300",
+            "late 900",
+            "late 3000",
+            "late off",
+        ),
         *("garbage 1", "garbage 3", "half 1", "half 3", "double 1", "double 4", "drop 1"),
         *("drop 5", "trip over_voltage", "trip over_temperature", "voltage 3.0", "voltage off"),
     ]
