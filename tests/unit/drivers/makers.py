@@ -58,12 +58,12 @@ def poles(bench: Bench) -> dict[str, float]:
 
 
 def _flows(bench: Bench) -> dict[str, float]:
-    """Get what both sensors show, a whole number of 10 mL/min."""
+    """Get what both sensors show (L/min); the simulated flows are whole numbers of 10 mL/min."""
     faulty = bench.units[0]
     assert isinstance(faulty, Faulty)
     assert isinstance(faulty.unit, FlowUnit)
     settings = faulty.unit.settings
-    return {"flow": settings.flow, "flow_aux": settings.flow_aux}
+    return {"flow": settings.flow / 1000, "flow_aux": settings.flow_aux / 1000}
 
 
 def maker_of(
