@@ -13,7 +13,8 @@ from pydantic import BaseModel
 from bem_drivers.base import Clock, Device, SystemClock
 
 if TYPE_CHECKING:
-    # A station has no use for simulators.
+    # A station neither searches nor simulates.
+    from bem_drivers.finding.probe import Probe
     from bem_drivers.simulation.spec import SimulatorSpec
 
 GROUP = "bem.drivers"
@@ -25,8 +26,9 @@ class DriverSpec:
 
     ``make(settings, clock)`` returns an unopened device; it touches no hardware.
     ``places(settings)`` names what only one process of a machine may use; nothing where every
-    device is one of its own. ``simulate()``, where there is a simulator, says how a bench puts it
-    up; it is imported only then.
+    device is one of its own. ``probe()``, where a device can be recognised, says how a search does
+    it; ``simulate()``, where there is a simulator, how a bench puts it up. What these two need is
+    imported only then.
     """
 
     name: str
@@ -34,6 +36,7 @@ class DriverSpec:
     settings: type[BaseModel]
     make: Callable[[Any, Clock], Device]
     places: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
+    probe: "Callable[[], Probe] | None" = None
     simulate: "Callable[[], SimulatorSpec] | None" = None
 
 

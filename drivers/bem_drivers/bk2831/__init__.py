@@ -7,6 +7,7 @@ from bem_drivers.bk2831.settings import Bk2831Settings
 from bem_drivers.registry import DriverSpec
 
 if TYPE_CHECKING:
+    from bem_drivers.finding.probe import Probe
     from bem_drivers.simulation.spec import SimulatorSpec
 
 
@@ -19,6 +20,12 @@ def _make(settings: Bk2831Settings, clock: Clock) -> Device:
 
 def _places(settings: Bk2831Settings) -> tuple[str, ...]:
     return (settings.address.name,)
+
+
+def _probe() -> "Probe":
+    from bem_drivers.bk2831.probe import PROBE
+
+    return PROBE
 
 
 def _simulator() -> "SimulatorSpec":
@@ -34,6 +41,7 @@ DRIVER = DriverSpec(
     settings=Bk2831Settings,
     make=_make,
     places=_places,
+    probe=_probe,
     simulate=_simulator,
 )
 

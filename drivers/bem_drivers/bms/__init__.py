@@ -7,6 +7,7 @@ from bem_drivers.bms.settings import BmsSettings
 from bem_drivers.registry import DriverSpec
 
 if TYPE_CHECKING:
+    from bem_drivers.finding.probe import Probe
     from bem_drivers.simulation.spec import SimulatorSpec
 
 
@@ -24,6 +25,12 @@ def _places(settings: BmsSettings) -> tuple[str, ...]:
     return (f"slcan:{settings.bus.channel}",) if slcan else ()
 
 
+def _probe() -> "Probe":
+    from bem_drivers.bms.probe import PROBE
+
+    return PROBE
+
+
 def _simulator() -> "SimulatorSpec":
     """Make nothing yet, but import the simulator."""
     from bem_drivers.bms.simulator_bench import SIMULATOR
@@ -37,6 +44,7 @@ DRIVER = DriverSpec(
     settings=BmsSettings,
     make=_make,
     places=_places,
+    probe=_probe,
     simulate=_simulator,
 )
 

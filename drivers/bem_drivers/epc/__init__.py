@@ -7,6 +7,7 @@ from bem_drivers.epc.settings import EpcSettings
 from bem_drivers.registry import DriverSpec
 
 if TYPE_CHECKING:
+    from bem_drivers.finding.probe import Probe
     from bem_drivers.simulation.spec import SimulatorSpec
 
 
@@ -24,6 +25,12 @@ def _places(settings: EpcSettings) -> tuple[str, ...]:
     return (f"{bus}, EPC 0x{settings.device_id:02X}" if shared else bus,)
 
 
+def _probe() -> "Probe":
+    from bem_drivers.epc.probe import PROBE
+
+    return PROBE
+
+
 def _simulator() -> "SimulatorSpec":
     """Make nothing yet, but import the simulator."""
     from bem_drivers.epc.simulator_bench import SIMULATOR
@@ -37,6 +44,7 @@ DRIVER = DriverSpec(
     settings=EpcSettings,
     make=_make,
     places=_places,
+    probe=_probe,
     simulate=_simulator,
 )
 

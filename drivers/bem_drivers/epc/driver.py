@@ -295,12 +295,7 @@ class EpcDriver(PowerDevice):
                 f"{self._name} has the serial number {info.serial_number}, "
                 f"the settings name {settings.serial_number}"
             )
-        self.identity = Identity(
-            make="Wattrex",
-            model=f"EPC rev. {chr(ord('A') + info.hardware_revision)}",
-            serial=str(info.serial_number),
-            firmware=str(info.firmware),
-        )
+        self.identity = info.identity
         fitted = (
             ("body", info.body_sensor),
             ("anode", info.anode_sensor),

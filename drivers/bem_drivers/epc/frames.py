@@ -13,7 +13,7 @@ from cantools.database import load_string
 from cantools.database.can import Database, Message
 from cantools.database.errors import Error as DatabaseError
 
-from bem_drivers.base import OFF, Command, Mode, ProtocolViolated
+from bem_drivers.base import OFF, Command, Identity, Mode, ProtocolViolated
 
 MILLI = 1000.0
 DECI = 10.0
@@ -314,6 +314,16 @@ class Info:
             body_sensor=bool(raw["body_sensor"]),
             anode_sensor=bool(raw["anode_sensor"]),
             ambient_sensor=bool(raw["ambient_sensor"]),
+        )
+
+    @property
+    def identity(self) -> Identity:
+        """Who the unit is, as of any device."""
+        return Identity(
+            make="Wattrex",
+            model=f"EPC rev. {chr(ord('A') + self.hardware_revision)}",
+            serial=str(self.serial_number),
+            firmware=str(self.firmware),
         )
 
 

@@ -7,6 +7,7 @@ from bem_drivers.flow.settings import FlowSettings
 from bem_drivers.registry import DriverSpec
 
 if TYPE_CHECKING:
+    from bem_drivers.finding.probe import Probe
     from bem_drivers.simulation.spec import SimulatorSpec
 
 
@@ -22,6 +23,12 @@ def _places(settings: FlowSettings) -> tuple[str, ...]:
     return (settings.address.name,)
 
 
+def _probe() -> "Probe":
+    from bem_drivers.flow.probe import PROBE
+
+    return PROBE
+
+
 def _simulator() -> "SimulatorSpec":
     """Make nothing yet, but import the simulator."""
     from bem_drivers.flow.simulator import SIMULATOR
@@ -35,6 +42,7 @@ DRIVER = DriverSpec(
     settings=FlowSettings,
     make=_make,
     places=_places,
+    probe=_probe,
     simulate=_simulator,
 )
 

@@ -6,7 +6,7 @@ Commands match exactly, in the case written here, and end with one line feed and
 import re
 from typing import NamedTuple
 
-from bem_drivers.base import ProtocolViolated
+from bem_drivers.base import Identity, ProtocolViolated
 
 IDENTIFY = ":IDN*?"
 MEASURE = ":MEASure:FLOW?"
@@ -25,6 +25,11 @@ class MeterIdentity(NamedTuple):
 
     device: str
     version: str
+
+    @property
+    def identity(self) -> Identity:
+        """Who it is, as of any device."""
+        return Identity(make="", model="FLOWmeter", serial=self.device, firmware=self.version)
 
 
 class Flows(NamedTuple):

@@ -88,9 +88,7 @@ class FlowMeter(Device):
                 f"{self._dialogue.name} has the serial number {found.device}, the settings name "
                 f"{settings.serial_number}"
             )
-        self.identity = Identity(
-            make="", model="FLOWmeter", serial=found.device, firmware=found.version
-        )
+        self.identity = found.identity
 
     def _ask_who(self) -> str:
         """Ask until the meter has started; what it took for a command meanwhile it refuses."""

@@ -7,6 +7,7 @@ from bem_drivers.kel103.settings import Kel103Settings
 from bem_drivers.registry import DriverSpec
 
 if TYPE_CHECKING:
+    from bem_drivers.finding.probe import Probe
     from bem_drivers.simulation.spec import SimulatorSpec
 
 
@@ -19,6 +20,12 @@ def _make(settings: Kel103Settings, clock: Clock) -> Device:
 
 def _places(settings: Kel103Settings) -> tuple[str, ...]:
     return (settings.address.name,)
+
+
+def _probe() -> "Probe":
+    from bem_drivers.kel103.probe import PROBE
+
+    return PROBE
 
 
 def _simulator() -> "SimulatorSpec":
@@ -34,6 +41,7 @@ DRIVER = DriverSpec(
     settings=Kel103Settings,
     make=_make,
     places=_places,
+    probe=_probe,
     simulate=_simulator,
 )
 

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import os
 import termios
+from pathlib import Path
 
 import serial
 
@@ -27,6 +28,17 @@ class SerialLine(StreamLine):
         super().__init__(settings.name)
         self._settings = settings
 
+    def change(self, settings: SerialSettings) -> None:
+        """Go on with other settings of the same port; closing it would restart some devices.
+
+        Raises:
+            CommunicationLost: the port has gone, or does not take them.
+        """
+        with self._talking() as stream:
+            if isinstance(stream, _SerialStream):
+                stream.change(settings)
+        self._settings = settings
+
     def _connect(self) -> "_SerialStream":
         try:
             return _SerialStream(self._settings)
@@ -41,16 +53,14 @@ class SerialLine(StreamLine):
 
 class _SerialStream:
     def __init__(self, settings: SerialSettings) -> None:
-        self._port = serial.Serial(
-            settings.port,
-            baudrate=settings.baudrate,
-            bytesize=settings.data_bits,
-            parity=_PARITY[settings.parity],
-            stopbits=settings.stop_bits,
-            timeout=0.0,
-            write_timeout=SEND_TIMEOUT_S,
-            exclusive=True,
-        )
+        try:
+            self._port = _opened(settings, settings.parity)
+        except termios.error:
+            # A pseudo-terminal has no parity; asked for one and for nothing that is new to it, it
+            # refuses.
+            if not is_pseudo_terminal(Path(settings.port).stat()):
+                raise
+            self._port = _opened(settings, "none")
         try:
             # The mark lasts until the last one closes the port. A simulator holds its port open,
             # so that the mark of a client that was killed would lock out the next one.
@@ -60,6 +70,18 @@ class _SerialStream:
         except (OSError, termios.error):
             self._port.close()
             raise
+
+    def change(self, settings: SerialSettings) -> None:
+        parity = settings.parity
+        if is_pseudo_terminal(os.fstat(self._port.fileno())):
+            parity = "none"
+        try:
+            # Parity first: each of these asks for all that is set.
+            self._port.parity = _PARITY[parity]
+            self._port.stopbits = settings.stop_bits
+            self._port.baudrate = settings.baudrate
+        except (ValueError, termios.error) as error:
+            raise OSError(f"it does not take {settings.baudrate} bit/s: {error}") from error
 
     def fileno(self) -> int:
         number: int = self._port.fileno()
@@ -74,6 +96,19 @@ class _SerialStream:
 
     def close(self) -> None:
         self._port.close()
+
+
+def _opened(settings: SerialSettings, parity: str) -> serial.Serial:
+    return serial.Serial(
+        settings.port,
+        baudrate=settings.baudrate,
+        bytesize=settings.data_bits,
+        parity=_PARITY[parity],
+        stopbits=settings.stop_bits,
+        timeout=0.0,
+        write_timeout=SEND_TIMEOUT_S,
+        exclusive=True,
+    )
 
 
 def _why(port: str, error: Exception) -> str:

@@ -21,6 +21,7 @@ ROLES = ("viewer", "operator", "supervisor", "admin")
 _EXTRAS = {
     "station": "drivers",
     "drivers": "drivers",
+    "devices": "node",
     "stations": "node",
     "stop-station": "drivers",
     "stop-all": "drivers",
@@ -113,6 +114,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     drivers = add("drivers", _drivers, "list the drivers of this machine")
     drivers.add_argument("--json", action="store_true", help="with the settings that they take")
+    devices = add("devices", _devices, "look for the devices at the ports and buses of this node")
+    devices.add_argument("--json", action="store_true", help="as a list for programs")
+    devices.add_argument(
+        "--watch",
+        action="store_true",
+        help="look every node.scan_s seconds and keep what was found for the agent",
+    )
     stations = add("stations", _stations, "say how each station of this node is")
     stations.add_argument("--json", action="store_true", help="as a list for programs")
     _add_orders(add)
@@ -243,6 +251,14 @@ def _drivers(_settings: Settings, arguments: argparse.Namespace) -> int:
     from bem.station.check import list_drivers
 
     return list_drivers(as_json=arguments.json)
+
+
+def _devices(settings: Settings, arguments: argparse.Namespace) -> int:
+    from bem.cli.devices import list_devices, watch_devices
+
+    if arguments.watch:
+        return watch_devices(settings)
+    return list_devices(settings, as_json=arguments.json)
 
 
 def _stations(settings: Settings, arguments: argparse.Namespace) -> int:

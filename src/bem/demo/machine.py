@@ -76,7 +76,11 @@ def prepare_settings(places: Places, port: int | None) -> Settings:
     web["secret_key_file"] = str(places.secret("web_secret_key"))
     if port is not None:
         web["port"] = port
-    raw.setdefault("node", {"id": NODE})["run_stations"] = "children"
+    node = raw.setdefault("node", {"id": NODE})
+    node["run_stations"] = "children"
+    # A converter whose station was removed is found again.
+    adapters = [places.port(bench.id) for bench in benches(None) if bench.driver == "epc"]
+    node["slcan_ports"] = [str(port) for port in adapters]
     if not _is_free(web["port"]):
         raise DemoError(f"port {web['port']} is taken: choose another with --port N")
     if yaml.safe_dump(raw) != before:

@@ -34,7 +34,7 @@ def supervisor_settings(places: Places, stations: tuple[Bench, ...], *, ledgers:
         "server": (_SERVER, [_bem("broker"), _bem("web"), _bem("manager")]),
         "simulators": (_SIMULATORS, simulated),
         # Its stations switch their outputs off and write down what they have.
-        "node": (_NODE, [_node(places)]),
+        "node": (_NODE, [_node(places), _bem("devices", "--watch")]),
     }
     parser = RawConfigParser()
     parser["supervisord"] = {
@@ -80,8 +80,8 @@ def _program(places: Places, process: Process) -> dict[str, str]:
     }
 
 
-def _bem(command: str, stop_within_s: int = 5) -> Process:
-    return Process(command, (sys.executable, "-m", "bem.cli", command), stop_within_s)
+def _bem(command: str, *options: str) -> Process:
+    return Process(command, (sys.executable, "-m", "bem.cli", command, *options))
 
 
 def _node(places: Places) -> Process:

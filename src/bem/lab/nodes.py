@@ -7,6 +7,7 @@ from uuid import UUID
 
 from django.db import transaction
 
+from bem.lab.devices import DeviceReport, take_devices
 from bem.lab.models import DriverList, Node, Station
 
 
@@ -105,6 +106,8 @@ class NodeReport(Protocol):
     def unsent_samples(self) -> int: ...
     @property
     def drivers(self) -> Sequence[DriverReport] | None: ...
+    @property
+    def devices(self) -> Sequence[DeviceReport] | None: ...
 
 
 def take_status(node: str, report: NodeReport, received_at: datetime) -> bool:
@@ -132,6 +135,8 @@ def take_status(node: str, report: NodeReport, received_at: datetime) -> bool:
         _take_stations(record, report.stations)
         if report.drivers is not None:
             _take_drivers(record, report.drivers)
+        if report.devices is not None:
+            take_devices(record, report.devices, received_at)
     return before is None or not before.online
 
 

@@ -10,8 +10,10 @@ from bem.messages.downward import Acknowledgement, CommandOrder
 from bem.messages.topics import Topic, node_filter, parse_topic, topic
 from bem.messages.upward import (
     MAX_DEFINITION,
+    MAX_DEVICES,
     Activity,
     CommandAnswer,
+    DeviceReport,
     DriverReport,
     EventBatch,
     EventRow,
@@ -30,11 +32,13 @@ from bem.messages.upward import (
 __all__ = [
     "MAX_BYTES",
     "MAX_DEFINITION",
+    "MAX_DEVICES",
     "Acknowledgement",
     "Activity",
     "BadMessage",
     "CommandAnswer",
     "CommandOrder",
+    "DeviceReport",
     "DriverReport",
     "EventBatch",
     "EventRow",

@@ -1,5 +1,6 @@
 """Messages from a node to the server."""
 
+import json
 import math
 from enum import StrEnum
 from typing import Annotated, Any, Literal
@@ -16,6 +17,9 @@ MAX_DEPTH = 20
 MAX_DEFINITION = 16_384
 """Longest definition, as JSON, that travels with each status: some dozen meters, or an instrument
 that is described in it."""
+
+MAX_DEVICES = 200
+"""Most devices of a node that are told: all of its buses full are fewer."""
 
 Number = Annotated[int, Field(ge=0, le=2**31 - 1)]
 """What an unsigned 32-bit column holds on every database."""
@@ -107,13 +111,45 @@ class DriverReport(Message):
     settings: Data
 
 
+class DeviceReport(Message):
+    """A device that a node has, or a place where something may be.
+
+    ``place`` is one of its own, such as ``serial /dev/bem/ea-123``. ``state``: ``free``;
+    ``reserved`` by the definition of ``station``, which does not run; ``used`` by ``station`` or by
+    somebody else, ``by``; ``unknown``, where no driver knows what ``answered``. ``settings`` are
+    what the driver takes. ``title`` is who the device in use said it is. ``trouble`` says why no
+    more is known.
+    """
+
+    place: str = Field(min_length=1, max_length=200)
+    state: Literal["free", "reserved", "used", "unknown"]
+    driver: str = Field(default="", max_length=64)
+    settings: Data = Field(default_factory=dict)
+    make: str = Field(default="", max_length=100)
+    model: str = Field(default="", max_length=100)
+    serial: str = Field(default="", max_length=100)
+    firmware: str = Field(default="", max_length=100)
+    title: str = Field(default="", max_length=200)
+    station: Slug | None = None
+    by: str = Field(default="", max_length=200)
+    answered: str = Field(default="", max_length=80)
+    trouble: str = Field(default="", max_length=500)
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "DeviceReport":
+        if len(json.dumps(self.settings)) > MAX_DEFINITION:
+            raise ValueError(f"settings have more than {MAX_DEFINITION} characters of JSON")
+        return self
+
+
 class NodeStatus(Message):
     """Registration and heartbeat in one: all that the manager needs to know of a node.
 
     ``session`` changes with every start of the agent. ``sent_at`` is the node's clock, from which
     the manager sees how far it is off. ``unsent_samples`` counts the samples that the server has
-    not acknowledged. ``drivers`` are those it has; ``None`` where they are as last told: they
-    come along on connecting and once a minute.
+    not acknowledged. ``drivers`` are those it has, ``devices`` those it has found; ``None`` where
+    they are as last told: they come along on connecting, once a minute, and devices when they
+    change. A node that never looked for devices tells none.
     """
 
     type: Literal["node_status"] = "node_status"
@@ -124,6 +160,7 @@ class NodeStatus(Message):
     stations: tuple[StationReport, ...] = ()
     unsent_samples: Count = 0
     drivers: tuple[DriverReport, ...] | None = None
+    devices: tuple[DeviceReport, ...] | None = Field(default=None, max_length=MAX_DEVICES)
 
 
 class NodeGone(Message):

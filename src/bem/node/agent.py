@@ -34,6 +34,7 @@ from bem.node.children import Children, StationArguments, station_arguments
 from bem.node.commands import Relay
 from bem.node.definitions import Definitions
 from bem.node.editor import StationEditor
+from bem.node.found import FoundDevices
 from bem.node.locks import holder
 from bem.node.orders import OrderStore
 from bem.node.tools import ToolFailed, Tools
@@ -56,6 +57,8 @@ LAST_ROWS_S = 4.0
 """How long an orderly end waits for the last rows to be acknowledged."""
 DRIVERS_S = 60.0
 """How often the drivers are told again, for a server that lost them."""
+DEVICES_S = 60.0
+"""The same for devices."""
 _LOOK_AGAIN_S = 0.1
 _SENDABLE: TypeAdapter[dict[str, object]] = TypeAdapter(Data)
 _MAX_MESSAGES = 1000
@@ -88,8 +91,10 @@ class Agent:
         self._status_wanted = threading.Event()
         self._scan_wanted = threading.Event()
         self._drivers_wanted = threading.Event()
+        self._devices_wanted = threading.Event()
         self._drivers: tuple[DriverReport, ...] = ()
         self._definitions = Definitions(settings.station_files)
+        self._found = FoundDevices(settings.found_devices, settings.node.scan_s)
         self._watches: dict[str, StationWatch] = {}
         self._outgoing: dict[str, int | None] = {}
         self._children = (
@@ -125,6 +130,7 @@ class Agent:
         self._status_at = 0.0
         self._live_at = 0.0
         self._drivers_at = 0.0
+        self._devices_at = 0.0
 
     @property
     def failed(self) -> bool:
@@ -222,6 +228,9 @@ class Agent:
         return holder(self._settings.station_folder(station) / "lock")
 
     def _scan(self) -> None:
+        if self._found.look():
+            self._devices_wanted.set()
+            self._want_status()
         self._definitions.scan()
         for station in list(self._watches):
             self._renew(station, self._definitions.good.get(station))
@@ -293,6 +302,10 @@ class Agent:
         if tells_drivers:
             self._drivers_wanted.clear()
             self._drivers_at = now + DRIVERS_S
+        tells_devices = self._devices_wanted.is_set() or now >= self._devices_at
+        if tells_devices:
+            self._devices_wanted.clear()
+            self._devices_at = now + DEVICES_S
         self._link.publish(
             self._topic(Topic.STATUS),
             NodeStatus(
@@ -303,6 +316,7 @@ class Agent:
                 stations=tuple(self._reports(backlogs)),
                 unsent_samples=sum(backlog.samples for backlog in backlogs.values()),
                 drivers=self._drivers if tells_drivers else None,
+                devices=self._found.reports if tells_devices else None,
             ),
         )
 
@@ -365,6 +379,7 @@ class Agent:
     def _connected(self) -> None:
         self._uploader.connected()
         self._drivers_wanted.set()
+        self._devices_wanted.set()
         self._want_status()
 
     def _receive(self) -> None:

@@ -4,6 +4,8 @@ import fcntl
 import os
 from pathlib import Path
 
+_LOCKS = Path("/proc/locks")
+
 
 class Held(Exception):
     """Another process holds the lock. ``holder`` is what it wrote into the file, or ``unknown``."""
@@ -37,3 +39,24 @@ def sign(descriptor: int) -> None:
     """Write this process's number into the file of a lock that it holds."""
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def signer(path: Path) -> int | None:
+    """Get the process that holds a lock and has signed it, without touching the lock.
+
+    Taking it, even for a moment, could keep away whoever is about to. ``None``: nobody holds it.
+    """
+    try:
+        inode = path.stat().st_ino
+        signed = path.read_text(encoding="ascii").strip()
+        lines = _LOCKS.read_text(encoding="ascii").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    for line in lines:
+        # 1: FLOCK ADVISORY WRITE 4711 08:01:1234 0 EOF
+        fields = line.split()
+        if "FLOCK" not in fields or "->" in fields or signed not in fields:
+            continue
+        if fields[fields.index(signed) + 1].rpartition(":")[2] == str(inode):
+            return int(signed)
+    return None

@@ -28,6 +28,7 @@ ENVIRONMENT_VARIABLE = "BEM_CONFIG"
 Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 HostName = Annotated[str, Field(min_length=1, max_length=255)]
+PortName = Annotated[str, Field(min_length=1, max_length=150)]
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 _ID = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 NodeId = Annotated[str, Field(pattern=f"^{_ID}$")]
@@ -144,6 +145,9 @@ class NodeSettings(_Section):
 
     ``release_link`` leads to the release in use, where releases are kept side by side: an idle
     station that runs from another one ends, so that it is started again from that one.
+    ``scan_s``: how often devices are looked for, 0 for never. ``extra_ports`` are serial ports to
+    look at besides those that the kernel names, ``slcan_ports`` are CAN adapters behind serial
+    ports.
     """
 
     id: NodeId = "node"
@@ -156,6 +160,9 @@ class NodeSettings(_Section):
     keep_days: float = Field(default=30.0, ge=0, le=36_500)
     run_stations: Literal["children", "external"] = "external"
     release_link: Path | None = None
+    scan_s: float = Field(default=30.0, ge=0, le=86_400)
+    extra_ports: tuple[PortName, ...] = Field(default=(), max_length=64)
+    slcan_ports: tuple[PortName, ...] = Field(default=(), max_length=64)
 
 
 class Settings(_Section):
@@ -175,6 +182,16 @@ class Settings(_Section):
     def station_files(self) -> Path:
         """The folder of station definitions, one ``<id>.yaml`` each."""
         return self.data_dir / "stations"
+
+    @property
+    def device_locks(self) -> Path:
+        """The folder of the locks of devices, one for each place that a station has."""
+        return self.data_dir / "devices"
+
+    @property
+    def found_devices(self) -> Path:
+        """What the newest search for devices came back with."""
+        return self.runtime_dir / "devices.json"
 
     def station_file(self, station: str) -> Path:
         """The definition of one station."""

@@ -62,5 +62,10 @@ class DeviceLock(_Lock):
     """
 
     def __init__(self, folder: Path, place: str) -> None:
-        name = hashlib.sha256(place.encode()).hexdigest()[:16]
-        super().__init__(folder / f"device-{name}.lock", f"the device at {place} is driven")
+        super().__init__(device_lock(folder, place), f"the device at {place} is driven")
+
+
+def device_lock(folder: Path, place: str) -> Path:
+    """Get the file that is locked by whoever drives the device at ``place``."""
+    name = hashlib.sha256(place.encode()).hexdigest()[:16]
+    return folder / f"device-{name}.lock"

@@ -158,7 +158,7 @@ def _device_locks(settings: Settings, devices: Iterable[StationDevice]) -> Itera
     """
     with ExitStack() as held:
         for place in device_places_of(devices):
-            held.enter_context(DeviceLock(settings.data_dir / "devices", place))
+            held.enter_context(DeviceLock(settings.device_locks, place))
         yield
 
 

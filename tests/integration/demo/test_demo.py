@@ -18,7 +18,7 @@ from support.demo import Demo
 
 WaitUntil = Callable[..., None]
 MakeDemo = Callable[..., Demo]
-PROCESSES = ("broker", "manager", "node", "simulator-epc-1", "simulator-epc-2", "web")
+PROCESSES = ("broker", "devices", "manager", "node", "simulator-epc-1", "simulator-epc-2", "web")
 STATIONS = ("epc-1", "epc-2", "virtual-1")
 
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(240)]

@@ -350,3 +350,32 @@ def test_a_dialogue_over_a_port(line: SerialLine, port: PtyLinePort) -> None:
     device.join()
     assert said == "OFF"
     assert before_ns < at_ns <= time.monotonic_ns()
+
+
+def test_a_simulated_port_is_opened_again_by_the_same_settings(name: Path) -> None:
+    """It has no parity, and refuses one that is all that is new to it."""
+    port = PtyLinePort(name)
+    for _ in range(3):
+        line = SerialLine(SerialSettings(port=str(name), parity="odd"))
+        line.open()
+        line.change(SerialSettings(port=str(name), baudrate=19200))
+        line.change(SerialSettings(port=str(name), baudrate=19200, parity="odd"))
+        line.change(SerialSettings(port=str(name), parity="odd"))
+        line.send("*IDN?")
+        assert heard(port) == ["*IDN?"]
+        line.close()
+    port.close()
+
+
+def test_the_speed_is_changed_without_closing_the_port(line: SerialLine, name: Path) -> None:
+    with name.open("rb", buffering=0) as other:
+        line.change(SerialSettings(port=str(name), baudrate=38400, stop_bits=2))
+        attributes = termios.tcgetattr(other)
+    assert attributes[4:6] == [termios.B38400, termios.B38400]
+    assert attributes[2] & termios.CSTOPB
+
+
+def test_a_closed_line_takes_no_other_settings(line: SerialLine, name: Path) -> None:
+    line.close()
+    with pytest.raises(CommunicationLost):
+        line.change(SerialSettings(port=str(name)))

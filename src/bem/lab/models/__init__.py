@@ -13,7 +13,7 @@ from bem.lab.models.batteries import (
 from bem.lab.models.commands import Command
 from bem.lab.models.experiments import Experiment, Intake
 from bem.lab.models.lease import Lease
-from bem.lab.models.nodes import DriverList, Node, Station
+from bem.lab.models.nodes import Device, DriverList, Node, Station
 from bem.lab.models.profiles import Profile
 from bem.lab.models.results import Bucket, CycleResult, Event, Sample, StepResult
 
@@ -26,6 +26,7 @@ __all__ = [
     "Command",
     "CycleResult",
     "Delivery",
+    "Device",
     "DriverList",
     "Event",
     "Experiment",

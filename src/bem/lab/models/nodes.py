@@ -43,6 +43,52 @@ class DriverList(models.Model):
         return f"drivers of {self.node_id}"
 
 
+class Device(models.Model):
+    """A device that a node found, or a place where something may be.
+
+    ``place`` names it on its node; ``key`` is its hash, since databases take some letters for the
+    same. ``settings`` are what the ``driver`` takes. ``present``: the newest search found it.
+    ``since``: when its state, station or presence became what it is.
+    """
+
+    class State(models.TextChoices):
+        """As the node reports it."""
+
+        FREE = "free", "Free"
+        RESERVED = "reserved", "Station does not run"
+        USED = "used", "In use"
+        UNKNOWN = "unknown", "Unknown"
+
+    node = models.ForeignKey(Node, models.CASCADE, related_name="devices")
+    key = models.CharField(max_length=64)
+    place = models.CharField(max_length=200)
+    state = models.CharField(max_length=8, choices=State)
+    driver = models.CharField(max_length=64, blank=True)
+    settings = models.JSONField(default=dict, blank=True)
+    make = models.CharField(max_length=100, blank=True)
+    model = models.CharField(max_length=100, blank=True)
+    serial = models.CharField(max_length=100, blank=True)
+    firmware = models.CharField(max_length=100, blank=True)
+    title = models.CharField(max_length=200, blank=True)
+    station_slug = models.CharField(max_length=63, blank=True)
+    used_by = models.CharField(max_length=200, blank=True)
+    answered = models.CharField(max_length=80, blank=True)
+    trouble = models.CharField(max_length=500, blank=True)
+    present = models.BooleanField(default=True)
+    since = models.DateTimeField()
+    first_seen = models.DateTimeField()
+    last_seen = models.DateTimeField()
+
+    class Meta:
+        ordering = ["place", "id"]
+        constraints = [
+            models.UniqueConstraint(fields=["node", "key"], name="device_is_unique_on_node")
+        ]
+
+    def __str__(self) -> str:
+        return self.title or f"{self.make} {self.model}".strip() or self.place
+
+
 class Station(models.Model):
     """A station of a node. ``state`` holds only while the node is online.
 

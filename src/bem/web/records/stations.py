@@ -11,7 +11,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 
-from bem.lab.models import Command, Experiment, Node, Station
+from bem.lab.models import Command, Device, Experiment, Node, Station
 from bem.lab.operations import definitions as operations
 from bem.lab.operations.driver_settings import Drivers
 from bem.lab.operations.errors import OperationRefused
@@ -21,6 +21,7 @@ from bem.web.records.forms import chosen_row, number_in
 from bem.web.records.station_form import StationForm, shown_station, station_form
 
 _SHOWN_CHANGES = 50
+_LONGEST_NAME = 64
 _ATTEMPT_IS_NEWS = timedelta(days=1)
 _FOLLOWED = timedelta(minutes=2)
 """How long a page looks for a station that was made to report itself."""
@@ -78,6 +79,9 @@ class StationAdd(SetUpPage):
         definition: dict[str, Any] = {}
         if again is not None:
             node, definition = again.station.node, again.arguments["definition"]
+        device = chosen_row(request, "device", Device.objects.select_related("node"))
+        if device is not None:
+            node, definition = device.node, _of_device(device)
         drivers = operations.drivers_of(node) if node else {}
         shown = shown_station(drivers, definition)
         shown |= {"node": node, "slug": definition.get("id", "")}
@@ -305,6 +309,14 @@ def _newest_definition(station: Station) -> Command | None:
         .order_by("-issued_at")
         .first()
     )
+
+
+def _of_device(device: Device) -> dict[str, Any]:
+    """What is known of a station that is to have a found device."""
+    return {
+        "name": str(device)[:_LONGEST_NAME],
+        "power": {"driver": device.driver, "settings": device.settings},
+    }
 
 
 def _fixed(station: Station) -> dict[str, Any]:

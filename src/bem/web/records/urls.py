@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from bem.web.records import batteries, experiments, profiles, stations
+from bem.web.records import batteries, experiments, nodes, profiles, stations
 
 app_name = "records"
 urlpatterns = [
@@ -37,6 +37,7 @@ urlpatterns = [
         experiments.ExperimentCancel.as_view(),
         name="experiment-cancel",
     ),
+    path("nodes/<slug:pk>/", nodes.NodePage.as_view(), name="station-node"),
     path("stations/", stations.StationList.as_view(), name="station-list"),
     path("stations/add/", stations.StationAdd.as_view(), name="station-add"),
     path("stations/<int:pk>/edit/", stations.StationEdit.as_view(), name="station-edit"),

@@ -1,0 +1,30 @@
+"""Find the devices at the ports and buses of a machine, without disturbing one that is in use.
+
+The README tells what is asked, how long it takes, and what it costs.
+"""
+
+from bem_drivers.finding.found import Found, InUse, Seen, Unknown
+from bem_drivers.finding.places import place_names, port_of, same_place
+from bem_drivers.finding.ports import can_interfaces, serial_ports
+from bem_drivers.finding.probe import CanDevice, CanProbe, CanQuestion, LineProbe, Probe
+from bem_drivers.finding.scan import TIMEOUT_S, installed_drivers, scan
+
+__all__ = [
+    "TIMEOUT_S",
+    "CanDevice",
+    "CanProbe",
+    "CanQuestion",
+    "Found",
+    "InUse",
+    "LineProbe",
+    "Probe",
+    "Seen",
+    "Unknown",
+    "can_interfaces",
+    "installed_drivers",
+    "place_names",
+    "port_of",
+    "same_place",
+    "scan",
+    "serial_ports",
+]
