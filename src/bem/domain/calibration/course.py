@@ -137,7 +137,7 @@ def plan(quantity: Quantity, limits: Limits, count: int, present: float) -> Cour
         raise CourseRefused(f"{count} points: take 3 to {MOST_POINTS}")
     inner = _inside(limits)
     low, high = _bounds(inner, quantity)
-    values = [low + (high - low) * place / (count - 1) for place in range(count)]
+    values = [round(low + (high - low) * place / (count - 1), 6) for place in range(count)]
     if low < 0 < high:
         nearest = min(range(count), key=lambda place: abs(values[place]))
         values[nearest] = 0.0

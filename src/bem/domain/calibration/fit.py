@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 LEAST_POINTS = 3
 """Two points always lie on a line, which says nothing of how well they do."""
+LARGEST = 1e12
+"""Beyond it no instrument reads, and squares may overflow."""
 
 _STUDENT = (
     *(12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23),
@@ -71,8 +73,8 @@ def fit_line(device: Sequence[float], reference: Sequence[float]) -> Fit:
         raise UnfitError(f"{count} readings of the device and {len(reference)} of the reference")
     if count < LEAST_POINTS:
         raise UnfitError(f"{count} points are too few, a line needs {LEAST_POINTS}")
-    if not all(map(math.isfinite, (*device, *reference))):
-        raise UnfitError("a reading is not a finite number")
+    if not all(abs(one) <= LARGEST for one in (*device, *reference)):
+        raise UnfitError(f"a reading is not a finite number, or larger than {LARGEST:g}")
     centre, height = math.fsum(device) / count, math.fsum(reference) / count
     across = [one - centre for one in device]
     spread = math.fsum(one * one for one in across)
@@ -84,18 +86,15 @@ def fit_line(device: Sequence[float], reference: Sequence[float]) -> Fit:
     )
     residuals = (two - height - gain * one for one, two in zip(across, reference, strict=True))
     scatter = math.sqrt(math.fsum(one * one for one in residuals) / (count - 2))
-    try:
-        return Fit(
-            gain=gain,
-            offset=height - gain * centre,
-            gain_u=scatter / math.sqrt(spread),
-            mean_u=scatter / math.sqrt(count),
-            centre=centre,
-            scatter=scatter,
-            degrees=count - 2,
-        )
-    except ValueError as error:
-        raise UnfitError("the points lie too far apart for a line to be computed") from error
+    return Fit(
+        gain=gain,
+        offset=height - gain * centre,
+        gain_u=scatter / math.sqrt(spread),
+        mean_u=scatter / math.sqrt(count),
+        centre=centre,
+        scatter=scatter,
+        degrees=count - 2,
+    )
 
 
 def coverage_factor(degrees: int) -> float:
