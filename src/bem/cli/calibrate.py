@@ -2,6 +2,7 @@
 
 import argparse
 import getpass
+import sqlite3
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -44,6 +45,8 @@ EXIT_REFUSED = 2
 """Nothing was switched on."""
 EXIT_NOT_PASSED = 3
 LONGEST_SETTLE_S = 600.0
+SHORTEST_SILENCE_S = 0.5
+LONGEST_SILENCE_S = 60.0
 
 _CONNECT = {
     Quantity.VOLTAGE: (
@@ -184,7 +187,7 @@ def _held(settings: Settings, bench: _Bench) -> Iterator[None]:
                 held.enter_context(StationLock(settings.station_folder(bench.station)))
             except StationBusy as busy:
                 raise StationBusy(f"{busy}{_doing(settings, bench.station)}") from None
-            _refuse_open_run(settings, bench.station)
+            _refuse_while_kept(settings, bench.station)
         for place in device_places_of(_devices(bench)):
             held.enter_context(DeviceLock(settings.data_dir / "devices", place))
         yield
@@ -202,18 +205,28 @@ def _doing(settings: Settings, station: str) -> str:
     return f" (systemctl stop bem-station@{station}); no experiment is on it" * found.answers
 
 
-def _refuse_open_run(settings: Settings, station: str) -> None:
+def _refuse_while_kept(settings: Settings, station: str) -> None:
+    """Respect what the station would: a run that is to go on, hands that are in.
+
+    Raises:
+        Refused: there is one, or it cannot be told.
+    """
     journal = settings.journal_file(station)
     if not journal.exists():
         return
     try:
-        runs = JournalFile(journal).open_runs()
-    except JournalError as error:
+        runs, lock = JournalFile(journal).open_runs(), JournalFile(journal).lock()
+    except (JournalError, sqlite3.Error) as error:
         raise Refused(f"whether an experiment is to go on there is not known: {error}") from error
     if runs:
         raise Refused(
             f"experiment {runs[0].experiment} is to go on at station {station} when its process "
             "starts again; let it end first"
+        )
+    if lock is not None:
+        raise Refused(
+            f"station {station} is locked by {lock.by} since {lock.at}: {lock.note}; "
+            f"start it, then: bem unlock {station}"
         )
 
 
@@ -263,6 +276,11 @@ def _order(
         raise Refused("--firmware is for the image of an EPC; leave it out for other devices")
     if not 0 < arguments.settle <= LONGEST_SETTLE_S:
         raise Refused(f"--settle {arguments.settle:g}: more than 0, at most {LONGEST_SETTLE_S:g} s")
+    if not SHORTEST_SILENCE_S <= arguments.silence <= LONGEST_SILENCE_S:
+        raise Refused(
+            f"--silence {arguments.silence:g}: choose {SHORTEST_SILENCE_S:g} to "
+            f"{LONGEST_SILENCE_S:g} s"
+        )
     if not 1 <= arguments.interval <= MOST_INTERVAL_DAYS:
         raise Refused(f"--interval {arguments.interval}: choose 1 to {MOST_INTERVAL_DAYS} days")
     try:
@@ -282,6 +300,7 @@ def _order(
             note=arguments.note,
             firmware=_firmware(arguments.firmware),
             pace=Pace(settle_s=arguments.settle),
+            silence_s=arguments.silence,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 DEFAULT_POINTS = 11
 DEFAULT_SETTLE_S = 2.0
+DEFAULT_SILENCE_S = 2.0
 DEFAULT_INTERVAL_DAYS = 365
 
 _LIMITS = (
@@ -72,6 +73,13 @@ def add_calibrate(calibrate: argparse.ArgumentParser) -> None:
         default=DEFAULT_SETTLE_S,
         metavar="S",
         help="wait so long at each point before reading (default 2 s)",
+    )
+    calibrate.add_argument(
+        "--silence",
+        type=float,
+        default=DEFAULT_SILENCE_S,
+        metavar="S",
+        help="a device with a watchdog switches off after so long without us (default 2 s)",
     )
     calibrate.add_argument(
         "--interval",

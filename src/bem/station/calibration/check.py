@@ -28,7 +28,7 @@ _LOGGER = logging.getLogger(__name__)
 OFF_ATTEMPTS = 5
 OFF_PAUSE_S = 0.5
 SILENCE_S = 2.0
-"""So long a device with a watchdog tolerates a process that was killed."""
+"""So long a device with a watchdog tolerates it that we are silent, as after a kill."""
 EPC = "epc"
 
 
@@ -59,6 +59,7 @@ class Order:
     note: str = ""
     firmware: Constants | None = None
     pace: Pace = field(default_factory=Pace)
+    silence_s: float = SILENCE_S
 
 
 def carry_out(
@@ -148,7 +149,7 @@ def _protected(order: Order, device: PowerDevice, tell: Callable[[str], None]) -
     except (CourseRefused, ValidationError) as error:
         raise Abandoned(f"no points can be taken: {error}") from error
     bounds = limits.model_dump()
-    held = device.protect(Protection(**bounds, silence_s=SILENCE_S))
+    held = device.protect(Protection(**bounds, silence_s=order.silence_s))
     device.keep_alive()
     _LOGGER.info("the device holds %s", held)
     if held.silence_s is None:
