@@ -148,7 +148,7 @@ def test_a_check_from_the_command_to_its_report(bench: CalibratedBench) -> None:
 def test_a_signal_while_current_flows_switches_off(
     bench: CalibratedBench, wait_until: Callable[..., None], number: signal.Signals
 ) -> None:
-    command = bench.calibrate("--settle", "30", "--points", "4")
+    command = bench.calibrate("--settle", "10", "--points", "4")
     wait_until(lambda: [one["on"] for one in bench.ledger("output")][-1:] == [True], 300)
     command.send_signal(number)
     _, complained = command.communicate(timeout=200)
