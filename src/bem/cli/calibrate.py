@@ -92,7 +92,7 @@ def calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
     except (Refused, NotAnswered, SettingsError, StationUnusable, StationBusy) as error:
         return _say(error, EXIT_REFUSED)
     except KeyboardInterrupt:
-        return _say("interrupted; nothing was switched on", EXIT_REFUSED)
+        return _say("interrupted; nothing was left on", EXIT_REFUSED)
     except OutputUnverified as error:
         return _say(f"DANGER: {error}", EXIT_NO_RESULT)
     except (Abandoned, DeviceError) as error:
@@ -202,7 +202,9 @@ def _doing(settings: Settings, station: str) -> str:
     found = ask(station, settings.station_socket(station))
     if found.experiment is not None:
         return f". Experiment {found.experiment} is on it: wait for its end"
-    return f" (systemctl stop bem-station@{station}); no experiment is on it" * found.answers
+    if found.answers:
+        return f" (systemctl stop bem-station@{station}); no experiment is on it"
+    return ""
 
 
 def _refuse_while_kept(settings: Settings, station: str) -> None:

@@ -124,10 +124,10 @@ class Course(BaseModel):
         )
 
 
-def plan(quantity: Quantity, limits: Limits, count: int, present: float) -> Course:
-    """Spread ``count`` points over the limits, in the order of their distance from ``present``.
+def plan(quantity: Quantity, limits: Limits, count: int, voltage: float) -> Course:
+    """Spread ``count`` points over the limits, from where the battery is outwards.
 
-    ``limits`` need both voltages and both currents. Where currents of both signs are allowed, one
+    That is ``voltage`` (V), or no current. ``limits`` need both voltages and both currents. Where currents of both signs are allowed, one
     point is at zero.
 
     Raises:
@@ -138,6 +138,7 @@ def plan(quantity: Quantity, limits: Limits, count: int, present: float) -> Cour
     inner = _inside(limits)
     low, high = _bounds(inner, quantity)
     values = [round(low + (high - low) * place / (count - 1), 6) for place in range(count)]
+    present = voltage if quantity is Quantity.VOLTAGE else 0.0
     if low < 0 < high:
         nearest = min(range(count), key=lambda place: abs(values[place]))
         values[nearest] = 0.0

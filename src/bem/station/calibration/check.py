@@ -113,6 +113,7 @@ def _switch_off(device: PowerDevice, clock: Clock) -> None:
         OutputUnverified: after some attempts.
     """
     said = ""
+    interruption: BaseException | None = None
     for attempt in range(OFF_ATTEMPTS):
         try:
             if attempt:
@@ -120,10 +121,13 @@ def _switch_off(device: PowerDevice, clock: Clock) -> None:
                 clock.sleep(OFF_PAUSE_S)
                 device.open()
             device.make_safe()
-        except Exception as error:  # noqa: BLE001 - whatever ails the driver, it is to be off
-            said = str(error)
-            _LOGGER.warning("the output is not off yet: %s", error)
+        except BaseException as error:  # noqa: BLE001 - whatever comes, it is to be off first
+            said = str(error) or type(error).__name__
+            interruption = interruption if isinstance(error, Exception) else error
+            _LOGGER.warning("the output is not off yet: %s", said)
         else:
+            if interruption is not None:
+                raise interruption
             return
     raise OutputUnverified(
         f"the output could not be verified off: {said}. Disconnect the battery at once"

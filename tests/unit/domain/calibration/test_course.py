@@ -15,18 +15,18 @@ def point(set_point: float, reference: float, voltage: float = 3.7) -> Point:
 
 
 def test_voltages_are_taken_from_the_battery_outwards() -> None:
-    course = plan(Quantity.VOLTAGE, LIMITS, 5, present=3.7)
+    course = plan(Quantity.VOLTAGE, LIMITS, 5, voltage=3.7)
     assert course.set_points == pytest.approx((3.6, 3.8895, 3.3105, 4.179, 3.021), abs=1e-3)
 
 
 def test_currents_begin_with_none_and_change_sides() -> None:
-    course = plan(Quantity.CURRENT, LIMITS, 5, present=0.0)
+    course = plan(Quantity.CURRENT, LIMITS, 5, voltage=3.7)
     assert course.set_points == pytest.approx((0, -0.975, 0.975, -1.95, 1.95))
 
 
 def test_a_source_alone_gets_no_discharge() -> None:
     limits = LIMITS.model_copy(update={"current_min": 0.0})
-    course = plan(Quantity.CURRENT, limits, 3, present=0.0)
+    course = plan(Quantity.CURRENT, limits, 3, voltage=3.7)
     assert course.set_points == pytest.approx((0, 0.975, 1.95))
 
 
@@ -73,7 +73,7 @@ def test_limits_without_room_are_refused(
 
 @pytest.fixture
 def currents() -> Course:
-    return plan(Quantity.CURRENT, LIMITS, 11, present=0.0)
+    return plan(Quantity.CURRENT, LIMITS, 11, voltage=3.7)
 
 
 def test_a_device_that_gives_more_than_it_says_is_not_asked_for_all(currents: Course) -> None:
@@ -119,7 +119,7 @@ def test_what_does_not_measure_the_same_is_seen_at_the_first_points(
 
 
 def test_a_set_point_that_was_not_reached_is_no_point() -> None:
-    course = plan(Quantity.VOLTAGE, LIMITS, 5, present=3.7)
+    course = plan(Quantity.VOLTAGE, LIMITS, 5, voltage=3.7)
     near = Point(set_point=4.0, device=3.985, reference=4.0, voltage=3.985)
     far = Point(set_point=4.0, device=3.8, reference=3.8, voltage=3.8)
     assert course.missed(near) == ""
