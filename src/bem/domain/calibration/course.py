@@ -127,8 +127,8 @@ class Course(BaseModel):
 def plan(quantity: Quantity, limits: Limits, count: int, voltage: float) -> Course:
     """Spread ``count`` points over the limits, from where the battery is outwards.
 
-    That is ``voltage`` (V), or no current. ``limits`` need both voltages and both currents. Where currents of both signs are allowed, one
-    point is at zero.
+    That is ``voltage`` (V), or no current. ``limits`` need both voltages and both currents. Where
+    currents of both signs are allowed, one point is at zero.
 
     Raises:
         CourseRefused: a limit is missing, they leave no room, or there are too few or many points.
