@@ -46,7 +46,7 @@ from bem_drivers.simulation.circuit import Terminals
 
 CELL = BatteryModelSettings(capacity_ah=20, resistance_ohm=0.25, polarisation_ohm=0.001)
 """Stiff enough for half an hour, soft enough for voltages apart from each other."""
-LIMITS = Limits(voltage_min=3.2, voltage_max=4.2, current_min=-2.0, current_max=2.0)
+LIMITS = Limits(voltage_min=3.2, voltage_max=4.2, current_min=-1.8, current_max=1.8)
 
 
 class TurnedClock:
