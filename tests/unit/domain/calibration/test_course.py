@@ -50,7 +50,8 @@ def test_every_set_point_is_a_margin_inside_the_limits(
     bounds = {Quantity.VOLTAGE: (low + 0.02, low + span - 0.02), Quantity.CURRENT: (least, most)}
     lowest, highest = bounds[quantity]
     assert len(course.set_points) == count
-    assert all(lowest - 1e-9 <= one <= highest + 1e-9 for one in course.set_points)
+    # They are whole microvolts and microamperes.
+    assert all(lowest - 1e-6 <= one <= highest + 1e-6 for one in course.set_points)
 
 
 @pytest.mark.parametrize(
