@@ -18,6 +18,9 @@ import yaml
 from django.conf import settings
 from hypothesis import settings as hypothesis_settings
 
+# Its assertions are to say what they compared, as those of a test file do.
+pytest.register_assert_rewrite("tests.unit.drivers.conformance")
+
 _FOLDER = Path(tempfile.mkdtemp(prefix="bem-test-"))
 atexit.register(shutil.rmtree, _FOLDER, ignore_errors=True)
 (_FOLDER / "secret_key").write_text(secrets.token_urlsafe(50))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bem import __version__
+from bem.cli.calibration_options import add_calibrate
 from bem.runtime.log import set_up_logging
 from bem.runtime.settings import ENVIRONMENT_VARIABLE, Settings, SettingsError, load_settings
 
@@ -38,6 +39,8 @@ _EXTRAS = {
     "user": "server",
     "demo": "demo",
     "simulate": "drivers",
+    "calibrate": "drivers",
+    "calibrations": "drivers",
 }
 """What to install for each command."""
 
@@ -124,6 +127,19 @@ def _parser() -> argparse.ArgumentParser:
     stations = add("stations", _stations, "say how each station of this node is")
     stations.add_argument("--json", action="store_true", help="as a list for programs")
     _add_orders(add)
+    add_calibrate(
+        add(
+            "calibrate",
+            _calibrate,
+            "compare voltage or current of a power device with a reference meter",
+        )
+    )
+    calibrations = add(
+        "calibrations",
+        _calibrations,
+        "list what was calibrated and when it is due; ends with 1 if something is overdue",
+    )
+    calibrations.add_argument("--json", action="store_true", help="as a list for programs")
     enable = add(
         "enable-stations",
         _enable_stations,
@@ -271,6 +287,18 @@ def _order(settings: Settings, arguments: argparse.Namespace) -> int:
     from bem.cli.control import order
 
     return order(settings, arguments.id, arguments.order, arguments.note)
+
+
+def _calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
+    from bem.cli.calibrate import calibrate
+
+    return calibrate(settings, arguments)
+
+
+def _calibrations(settings: Settings, arguments: argparse.Namespace) -> int:
+    from bem.cli.calibrations import list_calibrations
+
+    return list_calibrations(settings, as_json=arguments.json)
 
 
 def _stop_all(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -14,8 +14,9 @@ MAX_BATCH = 5000
 """Most rows of one batch; nodes send up to 500."""
 MAX_DEPTH = 20
 """Deepest nesting of an event's data."""
-MAX_DEFINITION = 2048
-"""Longest definition, as JSON, that travels with each status."""
+MAX_DEFINITION = 16_384
+"""Longest definition, as JSON, that travels with each status: some dozen meters, or an instrument
+that is described in it."""
 
 MAX_DEVICES = 200
 """Most devices of a node that are told: all of its buses full are fewer."""

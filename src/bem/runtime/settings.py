@@ -205,6 +205,11 @@ class Settings(_Section):
         """The journal of one station."""
         return self.station_folder(station) / "journal.sqlite3"
 
+    @property
+    def calibrations(self) -> Path:
+        """Where reports of calibration checks are kept."""
+        return self.data_dir / "calibrations"
+
     def station_socket(self, station: str) -> Path:
         """The local socket on which a station takes commands."""
         return self.runtime_dir / f"station-{station}.sock"
@@ -314,6 +319,15 @@ def load_station(path: Path) -> StationDefinition:
     if definition.id != path.stem:
         raise SettingsError(f"{path}: id is {definition.id!r}; it must be the file's name")
     return definition
+
+
+def load_device(path: Path) -> StationDevice:
+    """Read a device of a file of its own: ``driver`` and ``settings``, as the handbook shows them.
+
+    Raises:
+        SettingsError: as :func:`load_settings`.
+    """
+    return _load(path, StationDevice)
 
 
 def settings_file() -> Path:

@@ -137,6 +137,15 @@ class JournalFile:
             for row in rows
         ]
 
+    def lock(self) -> LockDescription | None:
+        """Get who keeps anything from starting at this station, for other processes to heed.
+
+        Raises:
+            JournalError: the file cannot be read.
+        """
+        with self._reading() as database:
+            return read_lock(database)
+
     def _prepare(self, database: sqlite3.Connection) -> None:
         version = int(database.execute("PRAGMA user_version").fetchone()[0])
         if version > SCHEMA_VERSION:

@@ -26,6 +26,7 @@ from bem.runtime.settings import (
     StationMeter,
     load_station,
 )
+from bem.station.calibration.store import CalibrationStore, Reminder
 from bem.station.clock import StationClock, SystemStationClock
 from bem.station.desk import CommandDesk
 from bem.station.journal import Journal
@@ -80,8 +81,9 @@ def run(settings: Settings, station_id: str) -> int:
                     settings.journal_file(station_id), settings.node.keep_days, clock
                 ) as journal:
                     renewal = _renewal(settings, definition)
+                    reminder = _reminder(settings)
                     return _Process(
-                        definition, device, meters, journal, clock, signals, renewal
+                        definition, device, meters, journal, clock, signals, renewal, reminder
                     ).run(socket)
             except JournalError as error:
                 _LOGGER.error("station %s cannot record: %s", station_id, error)  # noqa: TRY400 - the message names the remedy, a trace would bury it
@@ -169,6 +171,14 @@ def _renewal(settings: Settings, definition: StationDefinition) -> Renewal | Non
     prefix = Path(os.path.realpath(sys.prefix))
     file = settings.station_file(definition.id)
     return Renewal(file, definition, settings.node.release_link, prefix)
+
+
+def _reminder(settings: Settings) -> Reminder:
+    """Read what was calibrated when, before the loop begins, which must not wait for a disk."""
+    kept = CalibrationStore(settings.calibrations).read()
+    for trouble in kept.unreadable:
+        _LOGGER.warning("a calibration report cannot be read: %s", trouble)
+    return Reminder(kept)
 
 
 def _socket(settings: Settings, station_id: str) -> Path:
@@ -271,12 +281,15 @@ class _Process:
         clock: StationClock,
         signals: _Signals,
         renewal: Renewal | None = None,
+        reminder: Reminder | None = None,
     ) -> None:
         self._definition = definition
+        self._device = device
         self._journal = journal
         self._clock = clock
         self._signals = signals
         self._renewal = renewal
+        self._reminder: Reminder | None = reminder
         self._look_ns = clock.monotonic_ns()
         self._meters = meters
         self._loop = ControlLoop(definition, device, journal, clock, meters)
@@ -332,6 +345,7 @@ class _Process:
             self._notifier.alive()
             if pacer.lateness.passes == 1:
                 self._notifier.ready()
+            self._remind()
             status = f"{self._loop.snapshot.state} {self._loop.snapshot.reason}".strip()
             if status != announced:
                 self._notifier.status(status)
@@ -349,6 +363,17 @@ class _Process:
             late.worst_us / 1000,
         )
         return renewed or "the station was stopped"
+
+    def _remind(self) -> None:
+        """Say once what is overdue, as soon as the device has said who it is."""
+        reminder = self._reminder
+        if reminder is None or self._loop.snapshot.state == "lost":
+            return
+        self._reminder = None
+        identity = self._device.identity
+        key = (identity.make, identity.model, identity.serial)
+        for overdue in reminder.due(key, self._clock.utc_now()):
+            _LOGGER.warning("%s", overdue)
 
     def _renewed(self) -> str | None:
         """Look for a newer definition or release now and then, but only while nothing runs."""

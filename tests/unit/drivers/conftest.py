@@ -15,9 +15,6 @@ from bem_drivers.epc.simulator import EpcUnit
 from bem_drivers.epc.simulator_stage import EpcUnitSettings
 from bem_drivers.simulation.spec import CanUnit
 
-# Its assertions are to say what they compared, as those of a test file do.
-pytest.register_assert_rewrite("tests.unit.drivers.conformance")
-
 MS = 1_000_000
 
 

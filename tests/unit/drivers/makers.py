@@ -58,12 +58,12 @@ def poles(bench: Bench) -> dict[str, float]:
 
 
 def _flows(bench: Bench) -> dict[str, float]:
-    """Get what both sensors show, a whole number of 10 mL/min."""
+    """Get what both sensors show (L/min); the simulated flows are whole numbers of 10 mL/min."""
     faulty = bench.units[0]
     assert isinstance(faulty, Faulty)
     assert isinstance(faulty.unit, FlowUnit)
     settings = faulty.unit.settings
-    return {"flow": settings.flow, "flow_aux": settings.flow_aux}
+    return {"flow": settings.flow / 1000, "flow_aux": settings.flow_aux / 1000}
 
 
 def maker_of(
@@ -74,13 +74,19 @@ def maker_of(
     settings: Mapping[str, object],
     units: tuple[Mapping[str, object], Mapping[str, object]],
     batteries: tuple[BatteryModelSettings, BatteryModelSettings] = CELLS,
+    on_for_s: float = 0.0,
     **expected: Any,  # noqa: ANN401 - the other fields of a Maker
 ) -> Maker:
-    """Get the maker of a device that is alone behind its wire."""
+    """Get the maker of a device that is alone behind its wire.
+
+    ``on_for_s``: how long (s) it has been on, for one that has nothing to show at first.
+    """
 
     def put_up_one(clock: ManualClock, number: int, changes: Mapping[str, object]) -> Bench:
         described = {**settings, **changes}
-        return put_up(clock, spec, make, described, units[number], batteries[number])
+        bench = put_up(clock, spec, make, described, units[number], batteries[number])
+        clock.sleep(on_for_s)
+        return bench
 
     return Maker(name=name, spec=spec, put_up=put_up_one, settings=settings, **expected)
 
@@ -322,6 +328,7 @@ MAKERS: tuple[Maker, ...] = (
             {"device": "002", "flow": 1000.0, "flow_aux": 500.0},
         ),
         identities=(Identity("", "FLOWmeter", "001"), Identity("", "FLOWmeter", "002")),
+        on_for_s=1.0,
         truth=_flows,
         spoilt=spoilt_lines(0.5),
         stranger={"serial_number": "999"},

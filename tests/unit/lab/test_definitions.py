@@ -10,6 +10,7 @@ from django.core.exceptions import PermissionDenied
 
 from bem.lab.models import Battery, Command, DriverList, Node, Profile, Station
 from bem.lab.operations.definitions import (
+    LONGEST_DEFINITION,
     MeterInput,
     StationInput,
     add_station,
@@ -20,6 +21,7 @@ from bem.lab.operations.definitions import (
 from bem.lab.operations.driver_settings import settings_problems
 from bem.lab.operations.errors import OperationRefused
 from bem.lab.operations.experiments import queue_experiment
+from bem.messages import MAX_DEFINITION
 from bem_drivers.registry import driver
 
 GIVEN = StationInput("Bench", "epc", {"bus": {"channel": "can1"}, "device_id": 0x14})
@@ -213,6 +215,16 @@ def test_refusals_name_the_field_of_the_meter(
     found = problems(lambda: add_station(supervisor, node, "x", with_meters(meter)))
     assert [*found] == [field]
     assert reason in found[field][0]
+
+
+def test_one_that_is_too_long_to_be_told_back_is_refused(supervisor: User, node: Node) -> None:
+    assert LONGEST_DEFINITION == MAX_DEFINITION
+    meters = tuple(
+        MeterInput(f"m{number}", "virtual", channels={"voltage": f"v{number}_{'x' * 50}"})
+        for number in range(200)
+    )
+    found = problems(lambda: add_station(supervisor, node, "a", replace(GIVEN, meters=meters)))
+    assert "at most 16384" in found["meters"][0]
 
 
 def test_two_meters_of_one_name(supervisor: User, node: Node) -> None:

@@ -22,6 +22,8 @@ from bem.lab.operations.errors import Problems, refusal
 from bem.lab.rights import Role, User, require
 from bem.runtime.settings import StationDefinition
 
+LONGEST_DEFINITION = 16_384
+"""Longest definition as JSON: what a node tells with each status (bem.messages.MAX_DEFINITION)."""
 _FIELDS = {"id": "slug", "power.driver": "driver"}
 """Where the definition names a thing other than a person does."""
 _METER_NAME = re.compile(r"meters\.[0-9]+\.name")
@@ -173,6 +175,14 @@ def _checked(node: Node, slug: str, given: StationInput) -> StationDefinition:
         for problem in error.errors(include_url=False, include_context=False):
             name = ".".join(str(part) for part in problem["loc"])
             problems.add(_FIELDS.get(name, name), _reason(name, problem["msg"]))
+    else:
+        length = len(json.dumps(definition.model_dump(mode="json")))
+        if length > LONGEST_DEFINITION:
+            problems.add(
+                "meters",
+                f"all settings together are {length} characters of JSON, at most "
+                f"{LONGEST_DEFINITION} are told by a node: put long descriptions into files there",
+            )
     problems.refuse_if_any()
     if definition is None:
         raise AssertionError("a definition that is refused has problems")

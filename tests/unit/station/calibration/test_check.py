@@ -1,0 +1,477 @@
+"""A check on simulated devices with known errors: it finds them, keeps the limits, and ends off."""
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bem.domain.calibration.course import Quantity
+from bem.domain.calibration.firmware import Constants
+from bem.domain.calibration.judging import Accuracy, Verdict
+from bem.domain.calibration.report import Report
+from bem.domain.limits import Limits
+from bem.runtime.settings import StationDevice
+from bem.station.calibration.check import SILENCE_S, Order, OutputUnverified, carry_out
+from bem.station.calibration.reference import Reference, channel_of
+from bem.station.calibration.taking import Abandoned
+from bem_drivers.base import (
+    OFF,
+    Channel,
+    Command,
+    CommunicationLost,
+    DeviceFault,
+    Identity,
+    Measured,
+    Mode,
+    PowerDevice,
+    Protection,
+    Ratings,
+    Reading,
+)
+from bem_drivers.bk2831.driver import Bk2831Driver
+from bem_drivers.bk2831.settings import Bk2831Settings
+from bem_drivers.bk2831.simulator import Bk2831Unit, Bk2831UnitSettings
+from bem_drivers.can import CanSettings, Frame
+from bem_drivers.epc.driver import EpcDriver
+from bem_drivers.epc.settings import EpcSettings
+from bem_drivers.epc.simulator import EpcUnit
+from bem_drivers.epc.simulator_stage import EpcUnitSettings, PowerStage
+from bem_drivers.model import BatteryModelSettings
+from bem_drivers.simulation import Faulty, LoopbackLine
+from bem_drivers.simulation.circuit import Terminals
+
+CELL = BatteryModelSettings(capacity_ah=20, resistance_ohm=0.25, polarisation_ohm=0.001)
+"""Stiff enough for half an hour, soft enough for voltages apart from each other."""
+LIMITS = Limits(voltage_min=3.2, voltage_max=4.2, current_min=-1.8, current_max=1.8)
+
+
+class TurnedClock:
+    """Time passes when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now_ns = 1_000_000_000
+
+    def monotonic_ns(self) -> int:
+        return self.now_ns
+
+    def sleep(self, seconds: float) -> None:
+        self.now_ns += round(seconds * 1e9)
+
+    def utc_now(self) -> datetime:
+        return datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+class WatchedTerminals(Terminals):
+    """Keeps how far it truly went at any time."""
+
+    def __init__(self, battery: BatteryModelSettings) -> None:
+        super().__init__(battery)
+        self.currents = [0.0, 0.0]
+        self.voltages = [self.voltage, self.voltage]
+
+    def flow(self, dt_s: float) -> None:
+        super().flow(dt_s)
+        self.currents = [min(self.currents[0], self.current), max(self.currents[1], self.current)]
+        self.voltages = [min(self.voltages[0], self.voltage), max(self.voltages[1], self.voltage)]
+
+    def kept(self, limits: Limits) -> bool:
+        low, high = limits.voltage_min or 0.0, limits.voltage_max or 0.0
+        least, most = limits.current_min or 0.0, limits.current_max or 0.0
+        slack = 1e-9
+        return (
+            low - slack <= self.voltages[0]
+            and self.voltages[1] <= high + slack
+            and least - slack <= self.currents[0]
+            and self.currents[1] <= most + slack
+        )
+
+
+@dataclass
+class Error:
+    """What is there = gain * what the device reads + offset."""
+
+    gain: float = 1.0
+    offset: float = 0.0
+
+    def read(self, true: float) -> float:
+        return (true - self.offset) / self.gain
+
+    def true(self, read: float) -> float:
+        return self.gain * read + self.offset
+
+
+class WrongDevice(PowerDevice):
+    """Regulates and limits by what it reads, which is wrong by a known error."""
+
+    channels = (Channel("voltage", "V", "Voltage"), Channel("current", "A", "Current"))
+
+    def __init__(
+        self, terminals: Terminals, clock: TurnedClock, volts: Error, amperes: Error, noise: float
+    ) -> None:
+        self.identity = Identity("Test", "Wrong", "7", "1.0")
+        self.ratings = Ratings(0.0, 60.0, -20.0, 20.0, -400.0, 400.0)
+        self.terminals, self.clock = terminals, clock
+        self.lead = terminals.connect("wrong")
+        self.volts, self.amperes, self.noise = volts, amperes, noise
+        self.random = random.Random(3)  # noqa: S311 - noise, not a secret
+        self.is_open = False
+        self.protection: Protection | None = None
+        self.active = OFF
+        self.alive_ns: list[int] = []
+        self.calls = 0
+        self.fail: Callable[[int], None] = lambda _call: None
+        self.safe_fails = 0
+
+    def open(self) -> None:
+        self.is_open = True
+        self.active = OFF
+        self._obey()
+
+    def close(self) -> None:
+        self.is_open = False
+
+    def read(self) -> Reading:
+        self._call()
+        now = self.clock.now_ns
+        volts = self.volts.read(self.terminals.voltage) + self.random.gauss(0, self.noise)
+        amperes = self.amperes.read(self.lead.current) + self.random.gauss(0, self.noise)
+        values = {"voltage": Measured(volts, now), "current": Measured(amperes, now)}
+        return Reading(values, self.active)
+
+    def protect(self, protection: Protection) -> Protection:
+        self._call()
+        self.protection = protection
+        return protection
+
+    def release(self) -> None:
+        self.protection = None
+
+    def keep_alive(self) -> None:
+        self._call()
+        self.alive_ns.append(self.clock.now_ns)
+
+    def apply(self, command: Command) -> None:
+        self._call()
+        self.active = command
+        self._obey()
+
+    def make_safe(self) -> None:
+        if self.safe_fails:
+            self.safe_fails -= 1
+            raise CommunicationLost("nothing answers")
+        self._call()
+        self.active = OFF
+        self._obey()
+
+    def _call(self) -> None:
+        assert self.is_open, "used while closed"
+        self.calls += 1
+        self.terminals.advance(self.clock.now_ns)
+        self.fail(self.calls)
+
+    def _obey(self) -> None:
+        self.terminals.advance(self.clock.now_ns)
+        if self.active is OFF:
+            self.lead.open()
+            return
+        setpoint = self.active.setpoint
+        error = self.volts if self.active.mode is Mode.CV else self.amperes
+        bounds = self.protection
+        assert bounds is not None
+        self.lead.regulate(
+            Command(self.active.mode, error.true(setpoint)),
+            self.amperes.true(bounds.current_min),
+            self.amperes.true(bounds.current_max),
+        )
+
+
+class SteppedReference(Reference):
+    """Read when it is asked for, since time is turned here."""
+
+    def newest(self) -> Measured | None:
+        self.meter.turn()
+        return super().newest()
+
+
+@dataclass
+class Bench:
+    """A device, a BK 2831E and a battery between them."""
+
+    clock: TurnedClock = field(default_factory=TurnedClock)
+    told: list[str] = field(default_factory=list)
+    stop: Callable[[], str] = lambda: ""
+
+    def __post_init__(self) -> None:
+        self.terminals = WatchedTerminals(CELL)
+        self.terminals.advance(self.clock.now_ns)
+
+    def wrong(self, volts: Error, amperes: Error, noise: float = 0.0) -> WrongDevice:
+        return WrongDevice(self.terminals, self.clock, volts, amperes, noise)
+
+    def meter(self, quantity: Quantity, *orders: str) -> SteppedReference:
+        unit = Bk2831Unit(Bk2831UnitSettings(), self.terminals)
+        for order in orders:
+            unit.break_down(order, self.clock.now_ns)
+        said = {"address": {"kind": "serial", "port": "/dev/none"}, "quantity": f"{quantity}_dc"}
+        line = LoopbackLine(Faulty(unit), self.clock)
+        driver = Bk2831Driver(Bk2831Settings.model_validate(said), self.clock, line)
+        definition = StationDevice(driver="bk2831")
+        return SteppedReference(definition, str(quantity), driver, self.clock)
+
+    def check(self, order: Order, device: PowerDevice, meter: Reference) -> Report:
+        return carry_out(
+            order, device, meter, meter.identity, self.clock, self.stop, self.told.append
+        )
+
+
+def order(quantity: Quantity) -> Order:
+    return Order(
+        quantity=quantity,
+        limits=LIMITS,
+        operator="Ada",
+        driver="test",
+        meter_driver="bk2831",
+        meter_channel=str(quantity),
+        meter_serial="C-17",
+        accuracy=Accuracy(share=0.0001, fixed=0.0001),
+        tolerance=Accuracy(share=0.002, fixed=0.005),
+    )
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+@pytest.mark.parametrize("quantity", Quantity)
+@pytest.mark.parametrize("error", [Error(), Error(1.03, -0.02), Error(0.97, 0.02)])
+@pytest.mark.parametrize("noise", [0.0, 0.002])
+def test_the_error_is_found_within_its_stated_uncertainty(
+    bench: Bench, quantity: Quantity, error: Error, noise: float
+) -> None:
+    errors = {quantity: error}
+    device = bench.wrong(
+        errors.get(Quantity.VOLTAGE, Error()), errors.get(Quantity.CURRENT, Error()), noise
+    )
+    report = bench.check(order(quantity), device, bench.meter(quantity))
+    found = report.factors
+    assert abs(found.gain - error.gain) <= found.gain_uncertainty
+    assert abs(found.offset - error.offset) <= found.offset_uncertainty
+    assert found.gain_uncertainty < 0.01
+    assert report.verdict is (Verdict.PASSED if error == Error() else Verdict.FAILED)
+    assert len(report.points) + len(report.skipped) == 11
+    assert len(report.points) >= 5
+    # Whatever the device itself believes, nothing truly went beyond.
+    assert bench.terminals.kept(LIMITS), (bench.terminals.voltages, bench.terminals.currents)
+    assert (device.active, device.is_open, device.protection) == (OFF, False, None)
+    gaps = [two - one for one, two in zip(device.alive_ns, device.alive_ns[1:], strict=False)]
+    assert max(gaps) < SILENCE_S * 1e9 / 4
+    assert report.due == date(2027, 3, 1)
+    assert (report.device.key, report.reference.serial) == (("Test", "Wrong", "7"), "C-17")
+
+
+class Link:
+    """A bus in memory with one simulated EPC."""
+
+    def __init__(self, unit: EpcUnit, clock: TurnedClock) -> None:
+        self.unit, self.clock = unit, clock
+        self.arrived: list[Frame] = []
+
+    def open(self) -> None:
+        self.arrived.clear()
+
+    def close(self) -> None:
+        self.arrived.clear()
+
+    def send(self, frame: Frame) -> None:
+        self.unit.receive(frame.frame_id, frame.data, self.clock.now_ns)
+
+    def receive(self, timeout_s: float) -> Frame | None:
+        end_ns = self.clock.now_ns + round(timeout_s * 1e9)
+        while True:
+            self.arrived += [Frame(*one) for one in self.unit.advance(self.clock.now_ns)]
+            if self.arrived or self.clock.now_ns >= end_ns:
+                return self.arrived.pop(0) if self.arrived else None
+            self.clock.now_ns = min(self.clock.now_ns + 1_000_000, end_ns)
+
+
+@pytest.mark.parametrize(
+    ("quantity", "drift", "constants"),
+    [
+        (Quantity.VOLTAGE, 0.030, Constants(factor=6000, offset=0)),
+        (Quantity.CURRENT, -0.080, Constants(factor=33000, offset=-16000)),
+    ],
+)
+def test_an_epc_whose_reference_reads_otherwise(
+    bench: Bench, quantity: Quantity, drift: float, constants: Constants
+) -> None:
+    ledger: list[tuple[str, object]] = []
+    unit_settings = EpcUnitSettings(battery=CELL)
+    stage = PowerStage(unit_settings, bench.terminals.connect("epc"))
+    unit = EpcUnit(
+        unit_settings,
+        bench.clock.now_ns,
+        lambda _at, kind, facts: ledger.append((kind, facts.get("on"))),
+        stage=stage,
+    )
+    link = Link(unit, bench.clock)
+    bus = CanSettings(interface="virtual", channel="none")
+    device = EpcDriver(EpcSettings(bus=bus, device_id=unit_settings.device_id), bench.clock, link)
+    wanted = replace(order(quantity), driver="epc", firmware=constants)
+    report = bench.check(wanted, device, bench.meter(quantity, f"drift {drift}"))
+    # Its converter cuts off, half a count on the average: 0.7 mV, or 4 mA.
+    count = {Quantity.VOLTAGE: 0.0015, Quantity.CURRENT: 0.0081}[quantity]
+    assert report.factors.offset == pytest.approx(
+        drift + count / 2, abs=report.factors.offset_uncertainty + count / 2
+    )
+    assert report.firmware is not None
+    assert report.firmware.factor == pytest.approx(constants.factor, rel=0.01)
+    assert bench.terminals.kept(LIMITS)
+    switched = [on for kind, on in ledger if kind == "output"]
+    assert switched
+    assert switched[-1] is False
+    assert not [kind for kind, _ in ledger if kind in ("trap", "internal")]
+
+
+def test_without_its_constants_the_report_of_an_epc_says_why(bench: Bench) -> None:
+    device = bench.wrong(Error(), Error())
+    wanted = replace(order(Quantity.CURRENT), driver="epc", points=5)
+    report = bench.check(wanted, device, bench.meter(Quantity.CURRENT))
+    assert report.firmware is None
+    assert "tells no raw counts over CAN" in report.firmware_note
+
+
+ENDS: dict[str, BaseException] = {
+    "the device is lost": CommunicationLost("unplugged"),
+    "the device fails": DeviceFault("it smokes"),
+    "the driver has a defect": ZeroDivisionError("defect"),
+    "somebody is impatient": KeyboardInterrupt(),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+@settings(max_examples=25, deadline=None)
+@given(at=st.integers(1, 250))
+def test_an_error_at_any_point_leaves_the_output_off(end: str, at: int) -> None:
+    bench = Bench()
+    device = bench.wrong(Error(), Error())
+
+    def fail(call: int) -> None:
+        if call == at:
+            raise ENDS[end]
+
+    device.fail = fail
+    wanted = replace(order(Quantity.CURRENT), points=3)
+    # At the very last calls it is the switching off that fails, which is tried again.
+    try:
+        bench.check(wanted, device, bench.meter(Quantity.CURRENT))
+    except BaseException as error:  # noqa: BLE001 - each of them
+        assert error is ENDS[end]  # noqa: PT017 - some ends come to a report
+    assert (device.active, device.is_open) == (OFF, False)
+    assert bench.terminals.current == 0
+
+
+@settings(max_examples=25, deadline=None)
+@given(at=st.integers(1, 100))
+def test_an_interruption_at_any_point_leaves_the_output_off(at: int) -> None:
+    bench = Bench()
+    device = bench.wrong(Error(), Error())
+    asked = 0
+
+    def stop() -> str:
+        nonlocal asked
+        asked += 1
+        return "it was interrupted by SIGINT" if asked >= at else ""
+
+    bench.stop = stop
+    with pytest.raises(Abandoned, match="SIGINT"):
+        bench.check(order(Quantity.CURRENT), device, bench.meter(Quantity.CURRENT))
+    assert (device.active, device.is_open) == (OFF, False)
+    assert bench.terminals.current == 0
+
+
+def test_an_output_that_does_not_confirm_is_switched_off_over_a_new_connection(
+    bench: Bench,
+) -> None:
+    device = bench.wrong(Error(), Error())
+    bench.stop = lambda: "enough" if device.active is not OFF else ""
+    device.safe_fails = 3
+    with pytest.raises(Abandoned, match="enough"):
+        bench.check(order(Quantity.VOLTAGE), device, bench.meter(Quantity.VOLTAGE))
+    assert device.active is OFF
+
+
+def test_an_output_that_never_confirms_is_said_loudly(bench: Bench) -> None:
+    device = bench.wrong(Error(), Error())
+    bench.stop = lambda: "enough" if device.active is not OFF else ""
+    device.safe_fails = 1000
+    with pytest.raises(OutputUnverified, match="Disconnect the battery at once"):
+        bench.check(order(Quantity.VOLTAGE), device, bench.meter(Quantity.VOLTAGE))
+    assert not device.is_open
+
+
+@pytest.mark.parametrize(
+    ("orders", "why"),
+    [
+        (("value 0",), "look at its wiring, sign and range"),
+        (("drift 1.5",), "look at its wiring, sign and range"),
+        (("value 9",), "a limit was passed"),
+    ],
+)
+def test_a_reference_that_measures_something_else_ends_it_at_once(
+    bench: Bench, orders: tuple[str, ...], why: str
+) -> None:
+    device = bench.wrong(Error(), Error())
+    with pytest.raises(Abandoned, match=why):
+        bench.check(order(Quantity.CURRENT), device, bench.meter(Quantity.CURRENT, *orders))
+    assert bench.terminals.kept(LIMITS)
+    assert bench.terminals.current == 0
+
+
+def test_a_battery_at_its_limit_is_left_alone(bench: Bench) -> None:
+    device = bench.wrong(Error(), Error())
+    limits = LIMITS.model_copy(update={"voltage_max": 3.6})
+    with pytest.raises(Abandoned, match="is above the limit"):
+        bench.check(
+            replace(order(Quantity.CURRENT), limits=limits), device, bench.meter(Quantity.CURRENT)
+        )
+    assert bench.terminals.currents == [0, 0]
+
+
+def test_currents_that_bring_the_battery_to_its_limit_are_left_out(bench: Bench) -> None:
+    device = bench.wrong(Error(), Error())
+    limits = LIMITS.model_copy(update={"voltage_max": 3.95})
+    report = bench.check(
+        replace(order(Quantity.CURRENT), limits=limits), device, bench.meter(Quantity.CURRENT)
+    )
+    assert bench.terminals.kept(limits)
+    assert {one.set_point > 0 for one in report.skipped} == {True}
+    assert all("the battery would come to" in one.reason for one in report.skipped)
+
+
+def test_a_device_without_a_watchdog_is_said_to_have_none(bench: Bench) -> None:
+    device = bench.wrong(Error(), Error())
+    protect = device.protect
+    device.protect = lambda asked: replace(protect(asked), silence_s=None)  # type: ignore[method-assign]  # one test's device
+    bench.check(replace(order(Quantity.CURRENT), points=3), device, bench.meter(Quantity.CURRENT))
+    assert "no watchdog" in bench.told[0]
+
+
+def test_the_channel_of_a_meter() -> None:
+    volts = Channel("voltage", "V", "Voltage")
+    cells = tuple(Channel(f"cell_voltage_{one}", "V", "Cell") for one in (1, 2))
+    assert channel_of((volts, *cells), Quantity.VOLTAGE) is volts
+    assert channel_of((*cells[:1],), Quantity.VOLTAGE) is cells[0]
+    assert channel_of((volts, *cells), Quantity.VOLTAGE, "cell_voltage_2") is cells[1]
+    for channels, quantity, wanted in (
+        (cells, Quantity.VOLTAGE, ""),
+        ((volts,), Quantity.CURRENT, ""),
+        ((volts,), Quantity.CURRENT, "voltage"),
+        ((volts,), Quantity.VOLTAGE, "nothing"),
+    ):
+        with pytest.raises(Abandoned, match="Name one by --meter-channel"):
+            channel_of(channels, quantity, wanted)
