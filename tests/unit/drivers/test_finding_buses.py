@@ -1,6 +1,5 @@
 """Whom a search asks on a CAN bus, and whom it leaves alone."""
 
-from collections import deque
 from collections.abc import Callable
 from itertools import pairwise
 
@@ -35,7 +34,11 @@ class Bus(UnitLink):
     def __init__(self, clock: ManualClock, *frames: Frame, **settings: object) -> None:
         unit = EpcUnit(EpcUnitSettings.model_validate(settings), clock.now_ns, lambda *_facts: None)
         super().__init__(unit, clock)
-        self.arrived = deque(frames)
+        self._frames = frames
+
+    def open(self) -> None:
+        super().open()
+        self.arrived.extend(self._frames)
 
 
 def listenings() -> list[Listening]:
@@ -128,6 +131,5 @@ def test_what_nobody_knows_is_shown_with_its_newest_frame(clock: ManualClock) ->
 
 
 def test_an_answer_for_another_unit_is_none(clock: ManualClock) -> None:
-    bus = Bus(clock, device_id=0x13)
-    bus.arrived.append(Frame(0x20A, bytes.fromhex("53000001")))
+    bus = Bus(clock, Frame(0x20A, bytes.fromhex("53000001")), device_id=0x13)
     assert [one.place for one in search(clock, bus) if isinstance(one, Found)] == [EPC]
