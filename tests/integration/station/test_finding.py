@@ -19,8 +19,9 @@ Station = Any
 """The process of conftest.py, whose name tests cannot import."""
 Wait = Callable[..., None]
 
-LONGEST_PAUSE_S = 1.0
-"""Ten periods: a busy machine makes a loop late, a disturbed device would end the run."""
+PERIOD_MS = 500
+LONGEST_PAUSE_S = 2.5
+"""Five periods: a busy machine makes a loop late, a disturbed device would end the run."""
 
 
 def at(link: str) -> dict[str, Any]:
@@ -97,8 +98,9 @@ def station(bench: Path, make_station: Callable[..., Station]) -> Station:
 
     bus = {"interface": "slcan", "channel": str(bench / "can-used")}
     return make_station(
-        silence_s=5.0,
-        power={"driver": "epc", "settings": {"bus": bus, "reply_timeout_s": 1.0}},
+        period_ms=PERIOD_MS,
+        silence_s=10.0,
+        power={"driver": "epc", "settings": {"bus": bus, "reply_timeout_s": 2.0}},
         meters=[
             {"name": "bk", "driver": "bk2831", "settings": serial("bk-used")},
             {"name": "flow", "driver": "flow", "settings": serial("flow-used")},
@@ -133,10 +135,10 @@ def search(bench: Path, station: Station) -> list[dict[str, Any]]:
 def test_free_devices_are_found_and_those_in_use_show_no_gap(
     bench: Path, station: Station, charging: Program, wait_until: Wait
 ) -> None:
-    reply = station.start(charging)
-    assert reply.ok, reply.reason
-    wait_until(lambda: len(station.samples()) >= 10, "samples", timeout_s=30)
-    for _ in range(3):
+    # Its meters may still be on their way.
+    wait_until(lambda: station.start(charging).ok, "the start", timeout_s=60)
+    wait_until(lambda: len(station.samples()) >= 4, "samples", timeout_s=60)
+    for _ in range(2):
         found = search(bench, station)
         free = {
             (one["place"].rpartition("/")[2], one["driver"], one["serial"])
