@@ -158,3 +158,15 @@ def test_a_signal_while_current_flows_switches_off(
     assert f"nothing was left on: it was interrupted by {number.name}" in complained
     assert [one["on"] for one in bench.ledger("output")][-1] is False
     assert bench.reports() == []
+
+
+@pytest.mark.timeout(600)
+def test_a_process_that_is_killed_leaves_it_to_the_watchdog(
+    bench: CalibratedBench, wait_until: Callable[..., None]
+) -> None:
+    command = bench.calibrate("--settle", "10", "--points", "4", "--silence", "8")
+    wait_until(lambda: [one["on"] for one in bench.ledger("output")][-1:] == [True], 300)
+    command.kill()
+    command.communicate(timeout=60)
+    wait_until(lambda: [one["on"] for one in bench.ledger("output")][-1] is False, 60)
+    assert bench.reports() == []

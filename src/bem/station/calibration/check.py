@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from bem.domain.calibration.course import Course, CourseRefused, Quantity, plan
 from bem.domain.calibration.firmware import Constants, corrected
-from bem.domain.calibration.fit import UnfitError, fit_line
+from bem.domain.calibration.fit import UnfitError, coverage_factor, fit_line
 from bem.domain.calibration.judging import Accuracy, factors, judge
 from bem.domain.calibration.report import (
     DEFAULT_INTERVAL_DAYS,
@@ -30,6 +30,8 @@ OFF_PAUSE_S = 0.5
 SILENCE_S = 2.0
 """So long a device with a watchdog tolerates it that we are silent, as after a kill."""
 EPC = "epc"
+GROSS_GAIN = 0.2
+"""A device whose gain is farther from 1 than that, for certain, is not what the meter is at."""
 
 
 class OutputUnverified(Exception):
@@ -179,6 +181,11 @@ def _judged(
     except UnfitError as error:
         why = f"; {taken.skipped[0].reason}" if taken.skipped else ""
         raise Abandoned(f"no line can be laid: {error}{why}") from error
+    if abs(fit.gain - 1) - coverage_factor(fit.degrees) * fit.gain_u > GROSS_GAIN:
+        raise Abandoned(
+            f"the reference moves {fit.gain:.3g} times as far as the device: is it connected to "
+            "the same terminals, and does it go on measuring?"
+        )
     constants, note = _constants(order, fit.gain, lambda present: corrected(fit, present))
     made_at = clock.utc_now()
     return Report(

@@ -432,6 +432,12 @@ def test_a_reference_that_measures_something_else_ends_it_at_once(
     assert bench.terminals.current == 0
 
 
+def test_a_voltmeter_at_another_battery_makes_no_report(bench: Bench) -> None:
+    device = bench.wrong(Error(), Error())
+    with pytest.raises(Abandoned, match="0 times as far as the device"):
+        bench.check(order(Quantity.VOLTAGE), device, bench.meter(Quantity.VOLTAGE, "value 3.7"))
+
+
 def test_a_battery_at_its_limit_is_left_alone(bench: Bench) -> None:
     device = bench.wrong(Error(), Error())
     limits = LIMITS.model_copy(update={"voltage_max": 3.6})
