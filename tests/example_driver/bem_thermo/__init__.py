@@ -7,6 +7,7 @@ from bem_drivers.registry import DriverSpec
 from bem_thermo.settings import ThermoSettings
 
 if TYPE_CHECKING:
+    from bem_drivers.finding.probe import Probe
     from bem_drivers.simulation.spec import SimulatorSpec
 
 
@@ -21,6 +22,12 @@ def _places(settings: ThermoSettings) -> tuple[str, ...]:
     return (settings.address.name,)
 
 
+def _probe() -> "Probe":
+    from bem_thermo.probe import PROBE
+
+    return PROBE
+
+
 def _simulator() -> "SimulatorSpec":
     from bem_thermo.simulator import SIMULATOR
 
@@ -33,5 +40,6 @@ DRIVER = DriverSpec(
     settings=ThermoSettings,
     make=_make,
     places=_places,
+    probe=_probe,
     simulate=_simulator,
 )

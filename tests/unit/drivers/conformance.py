@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import pytest
 from pydantic import ValidationError
 from tests.unit.drivers.conformance_bench import Bench
-from tests.unit.drivers.conftest import ManualClock
+from tests.unit.drivers.conftest import ManualClock, UnitLink
 
 from bem_drivers.base import (
     OFF,
@@ -31,6 +31,7 @@ from bem_drivers.base import (
     Reading,
     WrongDevice,
 )
+from bem_drivers.finding.probe import LineProbe
 from bem_drivers.registry import DriverSpec
 
 PROTECTION = Protection(
@@ -346,6 +347,17 @@ class WireConformance(_Conformance):
             assert {name: values[name].value for name in said.values} == pytest.approx(
                 dict(said.values)
             )
+
+    def test_a_search_recognises_it(self, maker: Maker, bench: Bench) -> None:
+        probe = None if maker.spec.probe is None else maker.spec.probe()
+        unit = bench.units[0]
+        if not isinstance(probe, LineProbe) or isinstance(bench.links[0], UnitLink):
+            # It is not searched for by a line of text.
+            return
+        identity = probe.identify(unit.receive(probe.question, bench.clock.now_ns)[-1])
+        assert identity.serial == maker.identities[0].serial
+        with pytest.raises(DeviceError):
+            probe.identify("hello")
 
     def test_its_simulator_knows_its_orders_and_no_other(self, bench: Bench) -> None:
         for unit in bench.units:
