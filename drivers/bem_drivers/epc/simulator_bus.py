@@ -60,10 +60,9 @@ class UnitBus:
         due_ns = min(self._next_carried()[0], min(self._due_ns, default=_NEVER_NS))
         return None if due_ns == _NEVER_NS else due_ns
 
-    def wake(self) -> None:
-        """Look at all units again, whose state somebody has changed."""
-        for index, unit in enumerate(self.units):
-            self._due_ns[index] = _due(unit)
+    def wake(self, now_ns: int) -> None:
+        """Look at all units at ``now_ns``, for somebody has changed their state."""
+        self._due_ns = [now_ns] * len(self.units)
 
     def _hand_over(self, frame: Frame, at_ns: int) -> None:
         for index, unit in enumerate(self.units):

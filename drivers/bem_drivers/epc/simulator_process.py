@@ -126,7 +126,7 @@ class EpcSimulator:
                     unit.break_down(line.decode(), now_ns)
                 except ValueError as error:
                     sys.stderr.write(f"{error}\n")
-        self.bus.wake()
+        self.bus.wake(time.monotonic_ns())
 
     def _obey(self, order: bytes) -> bool:
         if order == b"u" and self._port is not None:

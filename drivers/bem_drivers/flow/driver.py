@@ -18,7 +18,8 @@ from bem_drivers.flow import codec
 from bem_drivers.flow.settings import FlowSettings
 from bem_drivers.line import Dialogue, LineLink, line_link
 
-_FLOW_UNIT = "mL/min"
+_FLOW_UNIT = "L/min"
+_ML_PER_L = 1000.0
 LEAST_ATTEMPTS = 3
 
 
@@ -27,7 +28,7 @@ class FlowMeter(Device):
 
     The meter shows the last flow for ever when the flow stops, so a flow that does not change is
     no proof that anything flows. How long (s) each value has been the same is a channel of its
-    own, which a station may bound.
+    own; its name does not begin with ``flow``, or a limit on the flow would bound it too.
     """
 
     def __init__(self, settings: FlowSettings, clock: Clock, link: LineLink | None = None) -> None:
@@ -35,8 +36,8 @@ class FlowMeter(Device):
         self.channels = (
             Channel("flow", _FLOW_UNIT, "Flow"),
             Channel("flow_aux", _FLOW_UNIT, "Auxiliary flow"),
-            Channel("flow_unchanged", "s", "Flow unchanged for"),
-            Channel("flow_aux_unchanged", "s", "Auxiliary flow unchanged for"),
+            Channel("unchanged_flow", "s", "Flow unchanged for"),
+            Channel("unchanged_flow_aux", "s", "Auxiliary flow unchanged for"),
         )
         self._settings = settings
         self._dialogue = Dialogue(
@@ -60,12 +61,13 @@ class FlowMeter(Device):
         except ProtocolViolated as error:
             raise ProtocolViolated(f"{self._dialogue.name}: {error}") from error
         values: dict[str, Measured] = {}
-        for name, value in (("flow", flows.main), ("flow_aux", flows.auxiliary)):
+        for name, flow in (("flow", flows.main), ("flow_aux", flows.auxiliary)):
+            value = flow / _ML_PER_L
             since = self._since.get(name)
             if since is None or since.value != value:
                 since = self._since[name] = Measured(value, at_ns)
             values[name] = Measured(value, at_ns)
-            values[f"{name}_unchanged"] = Measured(since.age_s(at_ns), at_ns)
+            values[f"unchanged_{name}"] = Measured(since.age_s(at_ns), at_ns)
         return Reading(values=values)
 
     def close(self) -> None:

@@ -43,10 +43,14 @@ class MeteredBattery(BatteryModel):
 
     def step(self, current_a: float, dt_s: float) -> None:
         """Do as the base does, and book it."""
-        before = self._before(current_a)
+        soc, polarisation, r0, r1 = self._soc, self._polarisation, self._r0, self._r1
         super().step(current_a, dt_s)
-        if dt_s:
-            self._book(before, dt_s)
+        if dt_s and current_a:
+            # As _book for a current that stays, which a simulation does a hundred times a second.
+            coulombs = current_a * dt_s
+            passing = (polarisation - self._polarisation) * self._tau
+            slow = current_a * (r1 * coulombs + passing)
+            self._enter(soc, coulombs, r0 * current_a * coulombs + slow)
 
     def ramp(self, current_a: float, dt_s: float) -> None:
         """Do as the base does, and book it; a ramp through zero is split there."""
@@ -69,13 +73,16 @@ class MeteredBattery(BatteryModel):
         last_a = self._current
         rate = (last_a - first_a) / dt_s
         coulombs = (first_a + last_a) / 2.0 * dt_s
+        instant = before.r0 * (first_a**2 + first_a * last_a + last_a**2) / 3.0 * dt_s
+        self._enter(soc, coulombs, instant + self._slow_work(before, rate, dt_s))
+
+    def _enter(self, soc: float, coulombs: float, lost: float) -> None:
+        """Enter a charge (C) moved since ``soc``, and what of its energy (J) no source explains."""
         stored = self._soc - soc
         source = self._curve.area(soc, self._soc) * coulombs / stored if stored else 0.0
-        instant = before.r0 * (first_a**2 + first_a * last_a + last_a**2) / 3.0 * dt_s
-        joules = source + instant + self._slow_work(before, rate, dt_s)
         charge, energy = self._books[coulombs > 0]
         charge.add(abs(coulombs))
-        energy.add(abs(joules))
+        energy.add(abs(source + lost))
 
     def _slow_work(self, before: "_Before", rate: float, dt_s: float) -> float:
         """Integrate current times polarisation (J) over a ramp of ``rate`` (A/s)."""

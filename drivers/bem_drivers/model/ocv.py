@@ -107,7 +107,10 @@ class OpenCircuitCurve:
         """Get the integral (V) of the voltage over the state of charge from start to end."""
         if end < start:
             return -self.area(end, start)
-        inner = self._soc[bisect_right(self._soc, start) : bisect_left(self._soc, end)]
+        first, last = bisect_right(self._soc, start), bisect_left(self._soc, end)
+        if first >= last:
+            return (end - start) * self.at((start + end) / 2)[0]
+        inner = self._soc[first:last]
         return sum(
             (high - low) * self.at((low + high) / 2)[0]
             for low, high in pairwise((start, *inner, end))

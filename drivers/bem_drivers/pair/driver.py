@@ -16,11 +16,13 @@ from bem_drivers.base import (
     ConfigurationRefused,
     DeviceError,
     DeviceFault,
+    DeviceNotFound,
     Identity,
     Measured,
     Mode,
     PowerDevice,
     Protection,
+    ProtocolViolated,
     Ratings,
     Reading,
     WrongDevice,
@@ -57,12 +59,12 @@ class PairDevice(PowerDevice):
         self._describe()
 
     def open(self) -> None:
-        """Open both; each makes itself safe."""
+        """Open both; each makes itself safe, the second one also when the first one is missing.
+
+        A process that died may have left either of them on.
+        """
         try:
-            for side in self._sides:
-                side.off_ns = None
-                side.device.open()
-                side.off_ns = self._clock.monotonic_ns()
+            self._each(self._open_side)
             self._check_direction()
         except BaseException:
             self.close()
@@ -162,6 +164,11 @@ class PairDevice(PowerDevice):
         self._each(self._switch_off, order)
 
     # Sides -----------------------------------------------------------------------------------
+
+    def _open_side(self, side: _Side) -> None:
+        side.off_ns = None
+        side.device.open()
+        side.off_ns = self._clock.monotonic_ns()
 
     def _side_of(self, command: Command) -> _Side:
         on = [side for side in self._sides if side.off_ns is None]
@@ -314,6 +321,16 @@ def _joined(source: str, load: str) -> str:
     return f"{source or '-'} + {load or '-'}"
 
 
+_BY_SERIOUSNESS = (
+    CommunicationLost,
+    DeviceFault,
+    DeviceNotFound,
+    WrongDevice,
+    ConfigurationRefused,
+    ProtocolViolated,
+)
+
+
 def _together(failed: list[tuple[str, Exception]]) -> Exception:
     """Make one error of those of both sides, with the most serious class.
 
@@ -324,7 +341,7 @@ def _together(failed: list[tuple[str, Exception]]) -> Exception:
             error.add_note("; ".join(f"{name}: {one}" for name, one in failed))
             return error
     message = "; ".join(f"{name}: {error}" for name, error in failed)
-    for kind in (CommunicationLost, DeviceFault, ConfigurationRefused):
+    for kind in _BY_SERIOUSNESS:
         if any(isinstance(error, kind) for _, error in failed):
             return kind(message)
     return DeviceError(message)

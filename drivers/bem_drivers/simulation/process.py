@@ -137,9 +137,8 @@ def simulate(path: Path, folder: Path | None = None, *, check: bool = False) -> 
         rig = Rig(bench, base, time.monotonic_ns())
         control = bench.settings.control
         try:
-            process = BenchProcess(
-                rig, None if control is None else base / control, sys.stdin.fileno()
-            )
+            orders = None if sys.stdin is None else sys.stdin.fileno()
+            process = BenchProcess(rig, None if control is None else base / control, orders)
         except BaseException:
             rig.close()
             raise

@@ -36,8 +36,8 @@ def check(settings: Settings, station_id: str, candidate: Path) -> int:
     """Check a definition that is not in force yet; what is wrong goes to standard output,
     since the log goes to the other.
 
-    It must be readable, its driver must take its settings, and no other station of this node may
-    drive the same device.
+    It must be readable, its drivers must take their settings, no two of its instruments may have
+    a channel of the same name, and no other station of this node may drive the same device.
 
     Returns:
         The exit code: 0 it can be put in force, 2 it cannot.
@@ -46,8 +46,12 @@ def check(settings: Settings, station_id: str, candidate: Path) -> int:
         definition = load_station(candidate)
         if definition.id != station_id:
             raise StationUnusable(f"id is {definition.id!r}, asked was {station_id!r}")  # noqa: TRY301 - told like the others
-        power_device(definition, SystemStationClock())
-        station_meters(definition, SystemStationClock())
+        power = power_device(definition, SystemStationClock())
+        meters = station_meters(definition, SystemStationClock())
+        # Most drivers know their channels before; of others the station tells once they are found.
+        clash = meters.clash(getattr(power, "channels", ()))
+        if clash:
+            raise StationUnusable(clash)  # noqa: TRY301 - told like the others
         _check_places(settings, definition)
     except SettingsError as error:
         # The path of the candidate says nothing to the person who wrote it.

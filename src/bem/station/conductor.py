@@ -89,11 +89,12 @@ class Conductor:
         Raises:
             DeviceError: the device does not answer, or does not obey.
         """
-        reading = self._meters.added_to(self.power.read())
+        reading = self._meters.added_to(self.power.read(), self.power.channels)
         now_ns = self._clock.monotonic_ns()
         self.supervisor.ratings = self.power.ratings
         judged = self.supervisor.judge(reading, now_ns, self.power.commanded)
-        judged = replace(judged, troubles=(*judged.troubles, *self._meters.troubles()))
+        of_meters = self._meters.troubles(self.power.channels)
+        judged = replace(judged, troubles=(*judged.troubles, *of_meters))
         self.judged = judged
         if self.run is not None and self.suspension is None:
             self._go_on(self.run, judged)
@@ -212,7 +213,8 @@ class Conductor:
         if unrecorded is not None:
             raise Refused(unrecorded, retry=True)
         judged, _, ratings = self.newest()
-        return safeguards(program, ratings, judged.values, self._silence_s, limits)
+        names = [channel.name for channel in self.channels]
+        return safeguards(program, ratings, judged.values, self._silence_s, limits, names)
 
     def protect(self, guards: Safeguards) -> None:
         """Have the device hold its own limits and watch over us; both are read back.

@@ -7,7 +7,9 @@ was measured, so that its age shows.
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from bem.runtime.log import Condition
@@ -19,7 +21,11 @@ _LOGGER = logging.getLogger(__name__)
 RETRY_FIRST_S = 1.0
 RETRY_LONGEST_S = 10.0
 CLOSE_S = 2.0
-"""How long a meter may take to end its last reading when the station stops."""
+"""How long all meters may take to end their last readings when the station stops."""
+DOUBT_LOG_S = 60.0
+"""How often (s) a reading that was tried again is told at most: a bad line has many a second."""
+READS = 3
+"""A meter is read at least so often until its values are too old."""
 OF_THE_POWER_PATH = ("voltage", "current", "power")
 """Names that are the power path's own: a meter's carry its name in front."""
 
@@ -29,7 +35,7 @@ class MeterState:
     """What is known of a meter: its channels and values by the station's names for them.
 
     ``lost``: why it does not answer, or does not fit; empty while it does. ``heard_ns``: when it
-    last answered.
+    measured its newest value. ``faults``: what it reports, also before, until the loop has seen it.
     """
 
     channels: tuple[Channel, ...] = ()
@@ -48,10 +54,18 @@ class Meter:
         self._device = device
         self._clock = clock
         self._absent = Condition(_LOGGER, f"meter {definition.name} is lost")
+        self._unclosed = Condition(_LOGGER, f"meter {definition.name} cannot be closed")
         self._is_open = False
         self._doubted = False
+        self._doubt_told_ns: int | None = None
         self._names: dict[str, str] = {}
         self._retry_s = RETRY_FIRST_S
+        self._seen = self.state
+        """The state that the control loop has judged last."""
+        # Most drivers know their channels before they have found the device: then an experiment
+        # that begins before that records them from the instant at which it comes.
+        with suppress(DeviceError):
+            self._name_channels()
 
     def turn(self) -> float:
         """Open it or read it; returns how long (s) to wait before the next turn.
@@ -62,11 +76,11 @@ class Meter:
         try:
             if not self._is_open:
                 self._open()
-            reading = self._device.read()
+            self._take(self._device.read())
         except DeviceError as error:
             if not self._doubted and not self.state.lost:
                 self._doubted = True
-                _LOGGER.info("meter %s: trying again after: %s", self.definition.name, error)
+                self._tell_doubt(error)
                 self.close()
                 return 0.0
             self._lose(str(error))
@@ -74,34 +88,35 @@ class Meter:
             return wait_s
         except Exception as error:
             # A driver with a defect costs its meter, never the thread: nobody would read it again.
-            _LOGGER.exception("meter %s: its driver failed", self.definition.name)
-            self._lose(f"its driver failed: {type(error).__name__}: {error}")
+            reason = f"its driver failed: {type(error).__name__}: {error}"
+            if reason != self.state.lost:
+                _LOGGER.exception("meter %s: its driver failed", self.definition.name)
+            self._lose(reason)
             return RETRY_LONGEST_S
         self._absent.end()
         self._retry_s = RETRY_FIRST_S
         self._doubted = False
-        self.state = replace(
-            self.state,
-            values={
-                self._names[name]: measured
-                for name, measured in reading.values.items()
-                if name in self._names
-            },
-            faults=reading.faults,
-            lost="",
-            heard_ns=self._clock.monotonic_ns(),
-        )
         return 0.0
 
     def close(self) -> None:
         """Let go of it."""
         self._is_open = False
-        self._device.close()
+        try:
+            self._device.close()
+        except Exception as error:  # noqa: BLE001 - it must not, but then its thread goes on all the same
+            self._unclosed.begin(f"{type(error).__name__}: {error}")
+        else:
+            self._unclosed.end()
+
+    def is_silent(self, now_ns: int) -> bool:
+        """Whether its newest value is too old at an instant."""
+        return (now_ns - self.state.heard_ns) / 1e9 > self.definition.stale_s
 
     def trouble(self, now_ns: int) -> Trouble | None:
         """Get what is wrong with it at an instant: what it reports, or that it is not heard."""
         name, state = self.definition.name, self.state
-        if state.faults and not state.lost:
+        self._seen = state
+        if state.faults:
             said = ", ".join(state.faults)
             return Trouble(Cause.DEVICE_FAULT, f"meter {name} reports: {said}")
         if not self.definition.required:
@@ -120,13 +135,43 @@ class Meter:
     def _open(self) -> None:
         self._device.open()
         self._is_open = True
-        self._names = _names(self.definition, self._device.channels)
+        self._name_channels()
+
+    def _name_channels(self) -> None:
+        has: tuple[Channel, ...] = getattr(self._device, "channels", ())
+        self._names = _names(self.definition, has)
         channels = tuple(
             replace(channel, name=self._names[channel.name], title=self._title(channel))
-            for channel in self._device.channels
+            for channel in has
             if channel.name in self._names
         )
         self.state = replace(self.state, channels=channels)
+
+    def _take(self, reading: Reading) -> None:
+        values = {
+            self._names[name]: measured
+            for name, measured in reading.values.items()
+            if name in self._names
+        }
+        # A driver may answer with what it has had before: only a value proves that it measures.
+        heard_ns = max((one.at_ns for one in values.values()), default=self.state.heard_ns)
+        self.state = replace(
+            self.state,
+            values=values,
+            faults=tuple(dict.fromkeys((*self._unseen_faults(), *reading.faults))),
+            lost="",
+            heard_ns=heard_ns,
+        )
+
+    def _unseen_faults(self) -> tuple[str, ...]:
+        """Get what it reported that the loop has not judged: a driver may tell an error once."""
+        return () if self._seen is self.state else self.state.faults
+
+    def _tell_doubt(self, error: DeviceError) -> None:
+        now_ns = self._clock.monotonic_ns()
+        if self._doubt_told_ns is None or now_ns - self._doubt_told_ns >= DOUBT_LOG_S * 1e9:
+            self._doubt_told_ns = now_ns
+            _LOGGER.info("meter %s: trying again after: %s", self.definition.name, error)
 
     def _title(self, channel: Channel) -> str:
         renamed = self._names[channel.name] != channel.name
@@ -134,8 +179,9 @@ class Meter:
 
     def _lose(self, reason: str) -> None:
         self._absent.begin(reason)
+        # Before it is closed, which a dead line may hold up.
+        self.state = replace(self.state, values={}, faults=self._unseen_faults(), lost=reason)
         self.close()
-        self.state = replace(self.state, values={}, faults=(), lost=reason)
 
 
 class Meters:
@@ -164,8 +210,9 @@ class Meters:
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
+        deadline = time.monotonic() + CLOSE_S
         for thread in self._threads:
-            thread.join(CLOSE_S)
+            thread.join(max(deadline - time.monotonic(), 0.0))
 
     def channels(self, own: Sequence[Channel]) -> tuple[Channel, ...]:
         """Get all channels of the station; ``own`` are those of its power path."""
@@ -175,26 +222,49 @@ class Meters:
                 found.setdefault(channel.name, channel)
         return tuple(found.values())
 
-    def added_to(self, reading: Reading) -> Reading:
-        """Add what the meters have measured to a reading of the power path, which goes first."""
+    def added_to(self, reading: Reading, own: Sequence[Channel]) -> Reading:
+        """Add what the meters have measured to a reading of the power path, which goes first.
+
+        A name is of one instrument, whether or not it has a value now: those of two in one column
+        would be no record of either.
+        """
         if not self._meters:
             return reading
-        values: dict[str, Measured] = {}
-        for meter in reversed(self._meters):
-            values |= meter.state.values
-        return replace(reading, values=values | dict(reading.values))
-
-    def troubles(self) -> tuple[Trouble, ...]:
-        """Get what is wrong with meters now that must not be while an experiment runs."""
         now_ns = self._clock.monotonic_ns()
-        found = (meter.trouble(now_ns) for meter in self._meters)
+        values = dict(reading.values)
+        taken = {channel.name for channel in own} | values.keys()
+        for meter in self._meters:
+            state = meter.state
+            names = {channel.name for channel in state.channels} - taken
+            taken |= names
+            if not meter.is_silent(now_ns):
+                values |= {name: one for name, one in state.values.items() if name in names}
+        return replace(reading, values=values)
+
+    def clash(self, own: Sequence[Channel]) -> str:
+        """Say which channel two instruments of the station have, as far as known; empty if none."""
+        named = [("the power path", own)]
+        named += [(f"meter {one.definition.name}", one.state.channels) for one in self._meters]
+        return _name_clash(named)
+
+    def troubles(self, own: Sequence[Channel]) -> tuple[Trouble, ...]:
+        """Get what is wrong with meters now that must not be while an experiment runs."""
+        if not self._meters:
+            return ()
+        now_ns = self._clock.monotonic_ns()
+        found = [meter.trouble(now_ns) for meter in self._meters]
+        clash = self.clash(own)
+        if clash:
+            found.append(Trouble(Cause.INVALID, clash))
         return tuple(trouble for trouble in found if trouble is not None)
 
     def _run(self, meter: Meter) -> None:
+        # With a period of many seconds its values would be too old at most passes of the loop.
+        every_s = min(self._period_s, min(meter.definition.stale_s, SLOW_STALE_S) / READS)
         due_ns = self._clock.monotonic_ns()
         while not self._ended.is_set():
             wait_s = meter.turn()
-            due_ns = max(due_ns + round(self._period_s * 1e9), self._clock.monotonic_ns())
+            due_ns = max(due_ns + round(every_s * 1e9), self._clock.monotonic_ns())
             left_s = (due_ns - self._clock.monotonic_ns()) / 1e9
             self._ended.wait(max(wait_s, left_s))
         meter.close()
@@ -234,3 +304,17 @@ def _names(definition: StationMeter, channels: Sequence[Channel]) -> dict[str, s
     return {
         name: f"{definition.name}_{name}" if name in OF_THE_POWER_PATH else name for name in has
     }
+
+
+def _name_clash(named: Sequence[tuple[str, Sequence[Channel]]]) -> str:
+    """Say which channel two instruments have, each with its name in words; empty if none."""
+    owners: dict[str, str] = {}
+    for who, channels in named:
+        for channel in channels:
+            owner = owners.setdefault(channel.name, who)
+            if owner != who:
+                return (
+                    f"{owner} and {who} both have a channel {channel.name!r}: "
+                    f"give that of {who} another name by its channels in the station's definition"
+                )
+    return ""

@@ -1,6 +1,6 @@
 """What is checked before an output goes on, and what then holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -28,7 +28,7 @@ class Safeguards:
 
 _CHANNELS = {
     Limited.TEMPERATURE: "temperature",
-    Limited.CELL_VOLTAGE: "cell_voltage",
+    Limited.CELL_VOLTAGE: "cell_voltage_",
     Limited.FLOW: "flow",
 }
 """Limits on quantities that not every station measures, and how their channels' names begin."""
@@ -40,11 +40,13 @@ def safeguards(
     values: Mapping[str, float],
     silence_s: float,
     limits: Sequence[Limit] = (),
+    channels: Iterable[str] = (),
 ) -> Safeguards:
     """Check a program against the device and the battery as it lies there; get what shall hold.
 
     ``values`` is what is measured now with the output off; ``silence_s`` (s) how long the device
-    tolerates silence; ``limits`` are the experiment's own.
+    tolerates silence; ``limits`` are the experiment's own. ``channels`` are the names of all that
+    the station measures when nothing is missing.
 
     Raises:
         Refused: the program asks for more than the device can do, the open-circuit voltage is
@@ -61,7 +63,7 @@ def safeguards(
             f"the open-circuit {found[0]}; check battery, wiring and polarity, "
             f"and that this is the battery the program was made for"
         )
-    required = _required(program, trip, limits, values)
+    required = _required(program, trip, limits, values, tuple(channels))
     found = violations(trip, {name: values[name] for name in required})
     if found:
         raise Refused(str(found[0]), retry=True)
@@ -109,12 +111,16 @@ def _bounds_of(end: End, operating: Limits) -> tuple[float, float]:
 
 
 def _required(
-    program: Program, trip: Limits, limits: Sequence[Limit], values: Mapping[str, float]
+    program: Program,
+    trip: Limits,
+    limits: Sequence[Limit],
+    values: Mapping[str, float],
+    channels: Sequence[str],
 ) -> frozenset[str]:
     """Get the further channels that must keep giving values.
 
     Raises:
-        Refused: none measures what is bounded, or what ends a step.
+        Refused: none measures what is bounded, or what ends a step; or none does at present.
     """
     needed = {_CHANNELS.get(limit.quantity): "limits" for limit in _all_limits(program, limits)}
     if trip.temperature_min is not None or trip.temperature_max is not None:
@@ -127,8 +133,13 @@ def _required(
     for quantity, how in needed.items():
         found = {name for name in values if name.startswith(str(quantity))}
         if not found:
-            what = str(quantity).replace("_", " ")
-            raise Refused(f"the program {how} {what}, but this station measures none")
+            what = str(quantity).replace("_", " ").strip()
+            # A meter that is switched on after the station must not leave a run to a person.
+            awaited = any(name.startswith(str(quantity)) for name in channels)
+            now = " at present" if awaited else ""
+            raise Refused(
+                f"the program {how} {what}, but this station measures none{now}", retry=awaited
+            )
         required |= found
     return frozenset(required)
 

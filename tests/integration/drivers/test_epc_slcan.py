@@ -193,6 +193,22 @@ def test_units_share_an_adapter(simulate: Callable[..., SimulatorProcess]) -> No
     assert {entry["device"] for entry in simulator.ledger("limits")} == {0x14, 0x15}
 
 
+def test_units_share_a_bus_that_carries_one_frame_at_a_time(
+    simulate: Callable[..., SimulatorProcess],
+) -> None:
+    simulator = simulate("--bitrate", "125000", "--lenient")
+    device = simulator.device()
+    device.open()
+    device.protect(PROTECTION)
+    device.apply(Command(Mode.CC, 1.0))
+    for _ in range(5):
+        assert device.read().active == Command(Mode.CC, 1.0)
+        device.keep_alive()
+    device.make_safe()
+    device.close()
+    assert simulator.ledger("trap") == []
+
+
 def test_it_ends_cleanly_and_takes_its_link_along(simulator: SimulatorProcess) -> None:
     assert simulator.link.is_symlink()
     assert simulator.stop() == 0

@@ -1,20 +1,22 @@
 """Devices without hardware and without waiting: a clock that tests turn, a bus in memory."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from bem_drivers.base import CommunicationLost, PowerDevice
+from bem_drivers.base import CommunicationLost, DeviceNotFound
 from bem_drivers.can import CanSettings, Frame
 from bem_drivers.epc.driver import EpcDriver
 from bem_drivers.epc.settings import EpcSettings
 from bem_drivers.epc.simulator import EpcUnit
 from bem_drivers.epc.simulator_stage import EpcUnitSettings
-from bem_drivers.model import BatteryModelSettings
-from bem_drivers.virtual import VirtualDevice, VirtualSettings
+from bem_drivers.simulation.spec import CanUnit
+
+# Its assertions are to say what they compared, as those of a test file do.
+pytest.register_assert_rewrite("tests.unit.drivers.conformance")
 
 MS = 1_000_000
 
@@ -33,16 +35,24 @@ class ManualClock:
 
 
 class UnitLink:
-    """A bus in memory with one simulated unit; ``sent`` keeps (instant, frame) from the host."""
+    """A bus in memory with one simulated unit; ``sent`` keeps (instant, frame) from the host.
 
-    def __init__(self, unit: EpcUnit, clock: ManualClock) -> None:
+    While ``unplugged`` it cannot be opened; ``plugged`` ends until it is opened again.
+    """
+
+    def __init__(self, unit: CanUnit, clock: ManualClock) -> None:
         self.unit = unit
         self.sent: list[tuple[int, Frame]] = []
         self.plugged = True
+        self.unplugged = False
         self._clock = clock
         self.arrived: deque[Frame] = deque()
 
     def open(self) -> None:
+        if self.unplugged:
+            raise DeviceNotFound("the adapter is not there; plug it in")
+        self.unit.advance(self._clock.now_ns)
+        self.arrived.clear()
         self.plugged = True
 
     def close(self) -> None:
@@ -65,7 +75,7 @@ class UnitLink:
             self._clock.now_ns = min(self._clock.now_ns + MS // 2, end_ns)
 
     def _check(self) -> None:
-        if not self.plugged:
+        if self.unplugged or not self.plugged:
             raise CommunicationLost("the adapter is unplugged")
 
 
@@ -129,18 +139,3 @@ def epc(make_epc: Callable[..., EpcBench]) -> EpcBench:
     bench = make_epc()
     bench.driver.open()
     return bench
-
-
-@pytest.fixture(params=["virtual", "epc"])
-def power_device(
-    request: pytest.FixtureRequest, clock: ManualClock, make_epc: Callable[..., EpcBench]
-) -> Iterator[PowerDevice]:
-    """Get each power device in turn, opened, with a half full 2.5 Ah cell."""
-    device: PowerDevice
-    if request.param == "virtual":
-        device = VirtualDevice(VirtualSettings(battery=BatteryModelSettings()), clock)
-    else:
-        device = make_epc().driver
-    device.open()
-    yield device
-    device.close()

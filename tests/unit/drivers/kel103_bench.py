@@ -30,12 +30,6 @@ class Kel103Bench:
         """Break something, of the line or of the unit."""
         self.line.unit.break_down(text, self.clock.now_ns)
 
-    def successor(self, **settings: object) -> Kel103Driver:
-        """Get another driver at the same line, as a new process would make it."""
-        return Kel103Driver(
-            Kel103Settings.model_validate({"address": ADDRESS, **settings}), self.clock, self.line
-        )
-
 
 def make(
     clock: ManualClock,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from bem_drivers.registry import driver, driver_names
 from bem_drivers.simulation.bench import BenchError, load_bench, make_bench
 
 from .bench_outside import install
@@ -38,6 +39,14 @@ def test_devices_of_all_kinds_share_a_battery() -> None:
     assert made.settings.devices["cycler"].batteries == ("cell",)
     spec, settings = made.simulators["meter"]
     assert (spec.wire, settings.model_dump()["word"]) == ("line", "volts")
+
+
+def test_the_bench_of_the_handbook_has_every_driver_with_a_simulator() -> None:
+    made = load_bench(Path(__file__).parents[3] / "docs/devices/bench.yaml")
+    shown = {device.driver for device in made.settings.devices.values()}
+    of_outside = {"outside", "bare"}
+    brought = {name for name in driver_names() if driver(name).simulate is not None}
+    assert shown == brought - of_outside
 
 
 def _change(path: str, value: object) -> dict[str, Any]:

@@ -351,25 +351,3 @@ def test_whatever_happens_on_the_line_values_are_true(deeds: list[str | float]) 
     with contextlib.suppress(DeviceError):
         value(bench)
     assert value(bench) == pytest.approx(bench.terminals.voltage, abs=0.004)
-
-
-class TestPlugging:
-    def test_it_is_lost_and_comes_back(self, meter: Bk2831Bench) -> None:
-        meter.line.unplugged = True
-        with pytest.raises(CommunicationLost, match="plug it in"):
-            meter.driver.read()
-        meter.driver.close()
-        meter.driver.close()
-        with pytest.raises(DeviceNotFound):
-            meter.driver.open()
-        meter.line.unplugged = False
-        meter.driver.open()
-        assert value(meter) == pytest.approx(3.7, abs=0.01)
-
-    def test_two_at_one_battery_do_not_meet(self, clock: ManualClock) -> None:
-        first, second = make(clock), make(clock, driver={"quantity": "resistance"})
-        first.driver.open()
-        second.driver.open()
-        assert value(first) == pytest.approx(3.7, abs=0.01)
-        assert value(second) == 0.05
-        assert value(first) == pytest.approx(3.7, abs=0.01)

@@ -180,13 +180,6 @@ class TestOpening:
             bench.driver.open()
         assert not any("OUTPut" in line or "LOCK" in line for line in bench.lines)
 
-    def test_no_port(self, clock: ManualClock) -> None:
-        bench = make_ea(clock)
-        bench.link.unplugged = True
-        with pytest.raises(DeviceNotFound):
-            bench.driver.open()
-        bench.driver.close()
-
     @pytest.mark.parametrize(
         "identification",
         ["RS-KEL103 V3.30 SN:00012345", "2831E  Multimeter,Ver1.4,123", ":SCPI:ERROR:*IDN?", "EA"],
@@ -237,18 +230,6 @@ class TestOpening:
         answer_instead(bench, "SYSTem:NOMinal:CURRent?", answer)
         with pytest.raises(ProtocolViolated, match="NOMinal"):
             bench.driver.open()
-
-    def test_two_at_once_do_not_meet(self, clock: ManualClock) -> None:
-        one, other = make_ea(clock), make_ea(clock, PSB)
-        for bench in (one, other):
-            bench.driver.open()
-            bench.driver.protect(PROTECTION)
-        one.driver.apply(Command(Mode.CC, 1.0))
-        other.driver.apply(Command(Mode.CC, -2.0))
-        assert value(one, "current") == pytest.approx(1.0)
-        assert value(other, "current") == pytest.approx(-2.0)
-        one.driver.make_safe()
-        assert other.driver.read().active == Command(Mode.CC, -2.0)
 
 
 class TestTwoOutputs:
@@ -314,11 +295,6 @@ class TestBounds:
     ) -> None:
         with pytest.raises(ConfigurationRefused):
             bench.driver.protect(protection)
-
-    def test_they_do_not_change_under_power(self, bench: EaBench) -> None:
-        bench.driver.apply(Command(Mode.CC, 1.0))
-        with pytest.raises(ConfigurationRefused, match="output"):
-            bench.driver.protect(PROTECTION)
 
     def test_one_that_the_unit_does_not_take_is_told_in_its_words(self, bench: EaBench) -> None:
         bench.unit.settings = bench.unit.settings.model_copy(update={"voltage": 4.0})

@@ -94,7 +94,7 @@ class TestSerialBus:
             bus.send(Frame(0x100, bytes(8)), 50 * MS)
         for at_ms in (50, 60, 70, 80):
             units[1].receive(0x141, b"\x00", at_ms * MS)
-        bus.wake()
+        bus.wake(80 * MS)
         bus.advance(120 * MS)
         assert units[1].dead, "T-2: three answers wait when the fourth is asked for"
 

@@ -50,10 +50,12 @@ class RandomOperator:
             [self.work] * 10
             + [self.command] * 6
             + [self.protect] * 3
-            + [self.make_safe, self.release, self.pause, self.fall_silent, self.reopen]
+            + [self.make_safe, self.release, self.pause, self.trip, self.fall_silent]
             + [self.break_down, self.spoil, self.cut_off, self.unplug, self.lose_power]
+            + [self.reopen]
         )
-        self.attempt(host.driver.open)
+        host.driver.open()
+        self.trip(host)
         while host.monotonic_ns() < self.end_ns:
             deed = self.random.choice(deeds)
             self.done[deed.__name__] = self.done.get(deed.__name__, 0) + 1
@@ -111,6 +113,13 @@ class RandomOperator:
         self.attempt(host.driver.make_safe)
         self.work(host, self.random.uniform(1, 10))
 
+    def trip(self, host: Host) -> None:
+        """Have the watchdog end a charge."""
+        self.attempt(host.driver.make_safe)
+        self.attempt(host.driver.protect, PROTECTION)
+        self.attempt(host.driver.apply, CHARGE)
+        host.sleep(self.random.uniform(1.1, 3))
+
     def fall_silent(self, host: Host) -> None:
         """The watchdog may trip."""
         host.sleep(self.random.uniform(0.1, 7))
@@ -140,10 +149,10 @@ class RandomOperator:
     def lose_power(self, host: Host) -> None:
         name = "unpowered"
         self.unit.break_down(f"{name} on", host.monotonic_ns())
-        self.world.bus.wake()
+        self.world.bus.wake(host.monotonic_ns())
         self.attempt(host.driver.read)
         self.unit.break_down(f"{name} off", host.monotonic_ns())
-        self.world.bus.wake()
+        self.world.bus.wake(host.monotonic_ns())
         self.reopen(host)
 
     def unplug(self, host: Host) -> None:
@@ -154,11 +163,11 @@ class RandomOperator:
 
     def during(self, host: Host, order: str, seconds: float) -> None:
         self.unit.break_down(order, host.monotonic_ns())
-        self.world.bus.wake()
+        self.world.bus.wake(host.monotonic_ns())
         self.command(host)
         self.work(host, seconds)
         self.unit.break_down(f"{order.split(maxsplit=1)[0]} off", host.monotonic_ns())
-        self.world.bus.wake()
+        self.world.bus.wake(host.monotonic_ns())
         self.work(host, 0.3)
 
 
@@ -178,7 +187,7 @@ def test_an_hour_of_random_operation_kills_no_unit(seed: int) -> None:
     assert {"command", "limits", "output", "fault"} <= kinds
     assert not {"trap", "internal"} & kinds
     reasons = {facts.get("reason") for _, _, facts in world.ledger}
-    assert {"command", "supervision", "recovered", "unpowered"} <= reasons
+    assert {"command", "supervision", "recovered"} <= reasons
     assert {len(frame.data) == LENGTHS.get(frame.frame_id & 0xF) for _, frame in sent} == {True}
     # A driver that opens anew knows nothing of the last frame of its predecessor.
     assert min(later - earlier for (earlier, _), (later, _) in pairwise(sent)) >= 10 * MS

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 from tests.unit.drivers.conftest import ManualClock
 
+from bem.domain.limits import Compare, Limit, Limited, LimitWatch, Progress
 from bem_drivers.base import (
     CommunicationLost,
     DeviceError,
@@ -62,8 +63,8 @@ class TestDriver:
     def test_it_reads_both_flows_fresh(self, bench: FlowBench) -> None:
         reading = bench.driver.read()
         assert set(reading.values) == {channel.name for channel in bench.driver.channels}
-        assert reading.values["flow"].value == 4320
-        assert reading.values["flow_aux"].value == 870
+        assert reading.values["flow"].value == 4.32
+        assert reading.values["flow_aux"].value == 0.87
         assert {one.at_ns for one in reading.values.values()} == {bench.clock.now_ns}
         assert reading.active is None
 
@@ -75,10 +76,21 @@ class TestDriver:
         bench.order("flow_aux 500")
         bench.clock.sleep(30.0)
         values = bench.values()
-        assert values["flow"] == 4320, "as the meter says it; the driver invents no zero"
-        assert values["flow_unchanged"] == 30.0
-        assert values["flow_aux"] == 500
-        assert values["flow_aux_unchanged"] == 0.0
+        assert values["flow"] == 4.32, "as the meter says it; the driver invents no zero"
+        assert values["unchanged_flow"] == 30.0
+        assert values["flow_aux"] == 0.5
+        assert values["unchanged_flow_aux"] == 0.0
+
+    def test_a_limit_on_the_flow_means_its_flows_and_nothing_else(self, bench: FlowBench) -> None:
+        """A profile says "flow below 500 mL/min", which is 0.5 L/min in its program."""
+        limit = Limit(quantity=Limited.FLOW, compare=Compare.AT_MOST, threshold=0.5)
+        moment = Progress(elapsed_us=0, charge=0.0, step_started_us=0, step_us=0, step_charge=0.0)
+        watch, broken = LimitWatch((limit,)).judge(bench.values(), moment)
+        assert broken == ()
+        bench.order("flow_aux 400")
+        bench.clock.sleep(2.0)
+        _, broken = watch.judge(bench.values(), moment)
+        assert [one.channel for one in broken] == ["flow_aux"]
 
     def test_it_asks_exactly_as_the_firmware_compares(self, bench: FlowBench) -> None:
         bench.driver.read()
@@ -116,7 +128,7 @@ class TestDriver:
         bench.order("restart")
         bench.driver.open()
         bench.clock.sleep(1.0)
-        assert bench.values()["flow"] == 4320
+        assert bench.values()["flow"] == 4.32
 
     def test_a_line_that_arrives_mutilated_while_it_starts_is_asked_again(
         self, bench: FlowBench
@@ -129,7 +141,7 @@ class TestDriver:
         bench.order("wrong :SCPI:ERROR::MEASur")
         with pytest.raises(ProtocolViolated, match=r"flow meter at loopback.*received something"):
             bench.driver.read()
-        assert bench.values()["flow"] == 4320
+        assert bench.values()["flow"] == 4.32
 
     @pytest.mark.parametrize("fault", ["drop 1", "half 1", "late 700"])
     def test_no_answer_in_time_is_lost_and_none_is_taken_later(
@@ -140,7 +152,7 @@ class TestDriver:
             bench.driver.read()
         bench.order("late off")
         bench.driver.open()
-        assert bench.values()["flow"] == 4320
+        assert bench.values()["flow"] == 4.32
 
     def test_it_is_found_again_after_it_was_pulled_out(self, bench: FlowBench) -> None:
         bench.link.unplugged = True
@@ -150,7 +162,7 @@ class TestDriver:
             bench.driver.open()
         bench.link.unplugged = False
         bench.driver.open()
-        assert bench.values()["flow_unchanged"] == 0.0, "a new count: nobody looked meanwhile"
+        assert bench.values()["unchanged_flow"] == 0.0, "a new count: nobody looked meanwhile"
         bench.driver.close()
         bench.driver.close()
 
@@ -194,7 +206,7 @@ class TestWords:
         bench.link.replace_next(*answers)
         for _ in answers:
             try:
-                assert 0 <= bench.values()["flow"] <= 99_999
+                assert 0 <= bench.values()["flow"] <= 99.999
             except DeviceError:
                 continue
 

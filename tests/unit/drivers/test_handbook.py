@@ -1,4 +1,4 @@
-"""The settings that the handbook and the driver pages show are settings that the drivers take."""
+"""What the handbook shows of drivers is so: settings that they take, and the example's own code."""
 
 import re
 from pathlib import Path
@@ -30,3 +30,25 @@ def test_the_example_makes_a_device(text: str) -> None:
     example = yaml.safe_load(text)
     power = example.get("power", example)
     assert make_device(power["driver"], power["settings"])
+
+
+EXAMPLE = ROOT / "tests/example_driver"
+SHOWN = re.findall(
+    r"^`([\w./-]+)`\n\n```\w+\n(.*?)^```$",
+    (ROOT / "docs/devices/write-a-driver.md").read_text(),
+    re.DOTALL | re.MULTILINE,
+)
+
+
+@pytest.mark.parametrize(("path", "code"), SHOWN, ids=[path for path, _ in SHOWN])
+def test_the_page_about_writing_a_driver_shows_the_example_as_it_is(path: str, code: str) -> None:
+    assert code == (EXAMPLE / path).read_text()
+
+
+def test_the_page_about_writing_a_driver_shows_the_whole_example() -> None:
+    files = [
+        path.relative_to(EXAMPLE).as_posix()
+        for suffix in ("*.py", "*.toml", "*.yaml")
+        for path in EXAMPLE.rglob(suffix)
+    ]
+    assert sorted(path for path, _ in SHOWN) == sorted(files)

@@ -3,7 +3,6 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
 from tests.unit.drivers.conftest import ManualClock
 from tests.unit.drivers.kel103_bench import ADDRESS, Kel103Bench, make
 
@@ -67,12 +66,6 @@ class TestOpening:
         with pytest.raises(CommunicationLost, match="closed"):
             bench.line.receive(0.0)
 
-    def test_no_port_there(self, clock: ManualClock) -> None:
-        bench = make(clock)
-        bench.line.unplugged = True
-        with pytest.raises(DeviceNotFound, match="plug it in"):
-            bench.driver.open()
-
     def test_another_device_is_told_nothing_but_the_question(self, clock: ManualClock) -> None:
         bench = make(clock)
         bench.line.replace_next("EA Elektro-Automatik,PS 2042,1", "EA Elektro-Automatik,PS 2042,1")
@@ -108,10 +101,6 @@ class TestOpening:
         assert not kel.unit.input_on
         kel.driver.close()
 
-    def test_unknown_settings_are_refused(self) -> None:
-        with pytest.raises(ValidationError, match="adress"):
-            DRIVER.settings.model_validate({"address": ADDRESS, "adress": 1})
-
 
 class TestBounds:
     def test_they_are_the_tighter_of_what_is_asked_and_what_it_can(self, kel: Kel103Bench) -> None:
@@ -135,10 +124,6 @@ class TestBounds:
         kel.order("maximum 3")
         with pytest.raises(ConfigurationRefused, match=r"current=30\.0.*current=3\.0"):
             kel.driver.protect(PROTECTION)
-
-    def test_they_do_not_change_under_power(self, kel: Kel103Bench) -> None:
-        with pytest.raises(ConfigurationRefused, match="output is off"):
-            running(kel).driver.protect(PROTECTION)
 
     def test_they_are_given_up(self, kel: Kel103Bench) -> None:
         kel.driver.protect(Protection(2.5, 4.25, -0.5, 0.5))
@@ -497,22 +482,6 @@ class TestPlugging:
         kel.driver.open()
         assert not kel.unit.input_on
         assert kel.driver.read().active == OFF
-
-    def test_a_successor_takes_over_what_was_left_on(self, kel: Kel103Bench) -> None:
-        running(kel)
-        successor = kel.successor()
-        successor.open()
-        assert not kel.unit.input_on
-
-    def test_two_do_not_meet(self, clock: ManualClock) -> None:
-        first, second = make(clock, serial_number="1"), make(clock, serial_number="2")
-        for bench, current in ((first, -1.0), (second, -2.0)):
-            bench.driver.open()
-            running(bench, Command(Mode.CC, current))
-        assert first.driver.read().values["current"].value == pytest.approx(-1.0)
-        assert second.driver.read().values["current"].value == pytest.approx(-2.0)
-        first.driver.make_safe()
-        assert second.unit.input_on
 
 
 def test_a_stack_of_many_volts(clock: ManualClock) -> None:

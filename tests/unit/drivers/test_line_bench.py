@@ -55,7 +55,7 @@ def reads(device: Device, flow: float) -> bool:
     """Tell whether the meter comes to read ``flow`` (mL/min), within 5 s."""
     end = time.monotonic() + 5
     while time.monotonic() < end:
-        if device.read().values["flow"].value == flow:
+        if device.read().values["flow"].value == flow / 1000:
             return True
     return False
 
@@ -106,7 +106,7 @@ def test_every_fault_of_the_line_ends_in_an_error_and_then_in_truth(
                 device.read()
             meter.break_down("late off", time.monotonic_ns())
             device.open()
-            assert device.read().values["flow"].value == 4320
+            assert device.read().values["flow"].value == 4.32
         device.close()
 
 
@@ -125,6 +125,6 @@ def test_two_meters_at_once_do_not_mix(tmp_path: Path) -> None:
         assert reads(devices[0], 1000)
         assert reads(devices[1], 2000)
         for _ in range(50):
-            assert [device.read().values["flow"].value for device in devices] == [1000, 2000]
+            assert [device.read().values["flow"].value for device in devices] == [1.0, 2.0]
         for device in devices:
             device.close()

@@ -270,6 +270,20 @@ def test_it_opens_whole_or_not_at_all(clock: ManualClock, missing: str) -> None:
     made.driver.close()
 
 
+@pytest.mark.parametrize("missing", ["source", "load"])
+def test_what_a_dead_process_left_on_goes_off_though_the_other_is_missing(
+    pair: Pair, missing: str
+) -> None:
+    pair.driver.apply(Command(Mode.CC, 2.0 if missing == "load" else -2.0))
+    on = pair.source if missing == "load" else pair.load
+    assert on.unit.output_on
+    getattr(pair, missing).link.unplugged = True
+    heir = PairDevice(SETTINGS, pair.clock, pair.source.driver, pair.load.driver)
+    with pytest.raises(DeviceNotFound, match=f"^{missing}: "):
+        heir.open()
+    assert not on.unit.output_on
+
+
 def test_a_load_in_place_of_the_source_is_refused(clock: ManualClock) -> None:
     made = make_pair(clock)
     exchanged = PairDevice(SETTINGS, clock, made.load.driver, made.source.driver)

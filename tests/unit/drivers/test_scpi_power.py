@@ -6,7 +6,6 @@ import pytest
 from tests.unit.drivers.conftest import ManualClock
 from tests.unit.drivers.scpi_bench import (
     Bench,
-    Poles,
     load_description_of,
     power_bench,
     source_description,
@@ -163,29 +162,6 @@ def test_limits_are_written_and_given_up(source: Bench) -> None:
     wider = Protection(voltage_min=0, voltage_max=20.0, current_min=0, current_max=8.0)
     assert source.driver.protect(wider).voltage_max == 20.0
     assert source.driver.protect(PROTECTION).voltage_max == 4.25, "registers made room"
-
-
-def test_limits_beyond_its_ratings_are_clipped(source: Bench) -> None:
-    held = source.driver.protect(Protection(-10.0, 1000.0, -1000.0, 1000.0))
-    assert (held.voltage_max, held.current_min, held.current_max) == (60.0, 0.0, 10.0)
-
-
-def test_limits_do_not_change_under_power(either: tuple[Bench, Command]) -> None:
-    bench, command = either
-    bench.driver.apply(command)
-    with pytest.raises(ConfigurationRefused, match="output is off"):
-        bench.driver.protect(PROTECTION)
-
-
-def test_it_goes_off_any_number_of_times(either: tuple[Bench, Command]) -> None:
-    bench, command = either
-    for _ in range(3):
-        bench.driver.apply(command)
-        assert bench.unit.output_on
-        bench.driver.make_safe()
-        bench.driver.apply(OFF)
-        assert not bench.unit.output_on
-        assert bench.driver.read().active == OFF
 
 
 def test_an_output_that_stays_on_is_told(either: tuple[Bench, Command]) -> None:
@@ -432,14 +408,6 @@ def test_other_instruments_need_no_code(clock: ManualClock, changes: dict[str, A
         assert bench.poles.current == pytest.approx(current)
     bench.driver.make_safe()
     assert not bench.unit.output_on
-
-
-def test_two_at_once_do_not_mix(clock: ManualClock) -> None:
-    one, two = (opened(power_bench(clock, source_description(), Poles(v))) for v in (3.5, 3.9))
-    one.driver.apply(Command(Mode.CC, 1.0))
-    two.driver.apply(Command(Mode.CC, 2.0))
-    assert one.driver.read().values["current"].value == pytest.approx(1.0)
-    assert two.driver.read().values["current"].value == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("spoil", ["garbage 1", "half 1", "double 1", "drop 1", "wrong 42.42.42"])

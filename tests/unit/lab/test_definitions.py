@@ -1,6 +1,7 @@
 """Who may make, change and remove stations, and what is refused beside which field."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,13 +10,14 @@ from django.core.exceptions import PermissionDenied
 
 from bem.lab.models import Battery, Command, DriverList, Node, Profile, Station
 from bem.lab.operations.definitions import (
+    MeterInput,
     StationInput,
     add_station,
     edit_station,
     fingerprint,
     remove_station,
-    settings_problems,
 )
+from bem.lab.operations.driver_settings import settings_problems
 from bem.lab.operations.errors import OperationRefused
 from bem.lab.operations.experiments import queue_experiment
 from bem_drivers.registry import driver
@@ -28,6 +30,7 @@ DEFINITION = {
     "silence_s": 1.0,
     "time_scale": 1.0,
     "power": {"driver": "epc", "settings": GIVEN.settings},
+    "meters": [],
 }
 
 
@@ -39,7 +42,7 @@ def node(station: Station) -> Node:
             "title": driver(name).title,
             "settings": driver(name).settings.model_json_schema(),
         }
-        for name in ("epc", "virtual")
+        for name in ("epc", "flow", "kel103", "source-and-load", "virtual")
     ]
     DriverList.objects.create(node=station.node, drivers=drivers)
     return station.node
@@ -107,7 +110,7 @@ def test_only_supervisors(operator: User, node: Node, station: Station) -> None:
         ("", GIVEN, "slug", "lower-case"),
         ("../etc", GIVEN, "slug", "lower-case"),
         ("x", StationInput(" ", "epc", GIVEN.settings), "name", "at least 1 character"),
-        ("x", StationInput("X", "epx", {}), "driver", "no driver 'epx'; it has: epc, virtual"),
+        ("x", StationInput("X", "epx", {}), "driver", "no driver 'epx'; it has: epc, flow, kel103"),
         ("x", StationInput("X", "epc", {}), "settings.bus", "is needed"),
         (
             "x",
@@ -145,6 +148,101 @@ def test_refusals_name_the_field(
     assert reason in found[field][0]
     assert not Command.objects.exists()
     assert Station.objects.count() == 1
+
+
+FLOW = {"address": {"kind": "serial", "port": "/dev/bem/flow"}}
+
+
+def with_meters(*meters: MeterInput) -> StationInput:
+    return replace(GIVEN, meters=meters)
+
+
+def test_meters_are_part_of_the_order(supervisor: User, node: Node) -> None:
+    meter = MeterInput("flow", "flow", FLOW, {"flow_1": "flow_in"}, required=False, stale_s=5)
+    command = add_station(supervisor, node, "epc-3", with_meters(meter))
+    assert command.arguments["definition"]["meters"] == [
+        {
+            "driver": "flow",
+            "settings": FLOW,
+            "name": "flow",
+            "channels": {"flow_1": "flow_in"},
+            "required": False,
+            "stale_s": 5.0,
+        }
+    ]
+
+
+@pytest.mark.parametrize(
+    ("meter", "field", "reason"),
+    [
+        (MeterInput("Not so", "flow", FLOW), "meters.0.name", "beginning with a letter"),
+        (MeterInput("m", "no", FLOW), "meters.0.driver", "no driver 'no'"),
+        (MeterInput("m", "flow", FLOW, stale_s=0.1), "meters.0.stale_s", "equal to 0.5"),
+        (MeterInput("m", "flow", FLOW, {"a": "B"}), "meters.0.channels.a", "lower-case"),
+        (
+            MeterInput("m", "flow", FLOW, {"voltage": "voltage"}),
+            "meters",
+            "is the power path's own",
+        ),
+        (MeterInput("m", "flow", {}), "meters.0.settings.address", "is needed"),
+        (
+            MeterInput("m", "flow", {"address": {"port": "x"}}),
+            "meters.0.settings.address.kind",
+            "is needed",
+        ),
+        (
+            MeterInput("m", "flow", {"address": {"kind": "usb", "port": "x"}}),
+            "meters.0.settings.address.kind",
+            "'usb' is not one of serial, tcp",
+        ),
+        (
+            MeterInput("m", "flow", {"address": {"kind": "tcp", "host": "h", "port": 70_000}}),
+            "meters.0.settings.address.port",
+            "70000 is greater than the maximum of 65535",
+        ),
+        (
+            MeterInput("m", "flow", {"address": {"kind": "tcp", "port": 1}}),
+            "meters.0.settings.address.host",
+            "is needed",
+        ),
+    ],
+)
+def test_refusals_name_the_field_of_the_meter(
+    meter: MeterInput, field: str, reason: str, supervisor: User, node: Node
+) -> None:
+    found = problems(lambda: add_station(supervisor, node, "x", with_meters(meter)))
+    assert [*found] == [field]
+    assert reason in found[field][0]
+
+
+def test_two_meters_of_one_name(supervisor: User, node: Node) -> None:
+    twice = with_meters(MeterInput("m", "flow", FLOW), MeterInput("m", "virtual"))
+    found = problems(lambda: add_station(supervisor, node, "x", twice))
+    assert "two have the meter name 'm'" in found["meters"][0]
+
+
+@pytest.mark.parametrize(
+    ("load", "field", "reason"),
+    [
+        ({"driver": "none"}, "settings.load.driver", "no driver 'none'"),
+        ({"driver": "kel103"}, "settings.load.settings.address", "is needed"),
+        (
+            {"driver": "kel103", "settings": {"address": {"kind": "tcp", "host": "h"}}},
+            "settings.load.settings.address.port",
+            "is needed",
+        ),
+        ({"driver": "kel103", "settings": []}, "settings.load.settings", "not of type 'object'"),
+        ({}, "settings.load.driver", "is needed"),
+    ],
+)
+def test_drivers_within_a_driver_are_judged_too(
+    load: dict[str, Any], field: str, reason: str, supervisor: User, node: Node
+) -> None:
+    good = {"driver": "kel103", "settings": {"address": {"kind": "serial", "port": "/dev/bem/k"}}}
+    given = StationInput("X", "source-and-load", {"source": good, "load": load})
+    found = problems(lambda: add_station(supervisor, node, "x", given))
+    assert [*found] == [field]
+    assert reason in found[field][0]
 
 
 def test_of_an_offline_node_nothing_is_changed(

@@ -54,6 +54,13 @@ def test_one_that_fits(
             {"period_ms": 900},
             "silence_s: must be at least 2 periods of period_ms 900: 1.8 s (found 1.0)\n",
         ),
+        (
+            {
+                "power": {"driver": "virtual"},
+                "meters": [{"name": "second", "driver": "virtual"}],
+            },
+            "the power path and meter second both have a channel 'temperature_body'",
+        ),
         ({"colour": 1}, "the definition:\n  colour: unknown key"),
     ],
 )

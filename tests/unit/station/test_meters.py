@@ -1,6 +1,7 @@
 """Meters beside the power path: what they measure is recorded and judged, their loss is told."""
 
 import threading
+import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from pydantic import ValidationError
 from bem.domain.limits import Compare, Limit, Limited
 from bem.domain.program import Program
 from bem.runtime.settings import StationDefinition, StationDevice, StationMeter
+from bem.station.clock import SystemStationClock
 from bem.station.meters import Meter, Meters
 from bem_drivers.base import CommunicationLost, DeviceError, Measured, ProtocolViolated, Reading
 
@@ -66,7 +68,7 @@ def test_its_value_keeps_the_instant_at_which_it_was_measured(metered: "Bench") 
     taken = metered.clock.now_ns
     metered.clock.sleep(5.0)
     meters = Meters(metered.meters, 0.1, metered.clock)
-    reading = meters.added_to(Reading({"voltage": Measured(3.7, metered.clock.now_ns)}))
+    reading = meters.added_to(Reading({"voltage": Measured(3.7, metered.clock.now_ns)}), ())
     assert reading.values["cell_voltage_1"].at_ns <= taken
 
 
@@ -235,3 +237,171 @@ def test_its_thread_reads_it_and_ends_with_the_station(
     with Meters([Meter(meter(), device, bench.clock)], 0.1, bench.clock):
         wait_until(lambda: device.opened == 1, "the meter to be opened")
     assert not [one for one in threading.enumerate() if one.name == "meter meter"]
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_meter_that_repeats_an_old_measurement_gives_nothing(
+    make_bench: BenchMaker, hour_of_charging: Program, required: bool
+) -> None:
+    bench = make_bench(meters=(meter(required=required, stale_s=2.0),))
+    device = device_of(bench)
+    bench.meters[0].turn()
+    bench.turn()
+    assert bench.start(hour_of_charging).ok
+    measure(bench, 1.0)
+    old = device.read()
+    device.read = lambda: old  # type: ignore[method-assign]  # it answers, and measures no more
+    measure(bench, 1.5)
+    assert bench.state == "running"
+    measure(bench, 1.0)
+    if required:
+        assert bench.state == "fault"
+        assert "meter meter has given nothing for 2.1 s" in bench.loop.snapshot.reason
+    else:
+        assert bench.rows("SELECT extra FROM sample ORDER BY seq")[-1][0] == "[25.0, null, null]"
+
+
+def test_an_error_that_is_told_once_between_two_passes_ends_the_run(
+    metered: "Bench", hour_of_charging: Program
+) -> None:
+    assert metered.start(hour_of_charging).ok
+    device_of(metered).faults = ("cell_high",)
+    metered.meters[0].turn()
+    device_of(metered).faults = ()
+    metered.meters[0].turn()
+    metered.turn()
+    assert metered.state == "fault"
+    assert "meter meter reports: cell_high" in metered.loop.snapshot.reason
+    metered.meters[0].turn()
+    metered.turn()
+    metered.order("acknowledge")
+    metered.turn()
+    assert metered.loop.snapshot.reason == ""
+
+
+def test_a_meter_found_after_the_start_of_a_run_is_recorded_from_then_on(
+    make_bench: BenchMaker, hour_of_charging: Program
+) -> None:
+    bench = make_bench(meters=(meter(required=False),))
+    device_of(bench).error = DeviceError("it boots")
+    measure(bench, 0.1)
+    assert bench.start(hour_of_charging).ok
+    measure(bench, 1.0)
+    device_of(bench).error = None
+    measure(bench, 2.0)
+    rows = bench.rows("SELECT extra FROM sample ORDER BY seq")
+    assert rows[0][0] == "[25.0, null, null]"
+    assert rows[-1][0] == "[25.0, 3.7, 3.7]"
+
+
+def test_a_name_of_two_instruments_is_told_and_never_mixed(
+    make_bench: BenchMaker, hour_of_charging: Program
+) -> None:
+    bench = make_bench(meters=(meter(name="a", required=False), meter(name="b", required=False)))
+    first, second = (one._device for one in bench.meters)
+    first.error = DeviceError("not there")  # type: ignore[attr-defined]  # the test made it
+    second.values["cell_voltage_1"] = 3.9  # type: ignore[attr-defined]  # as above
+    for one in bench.meters:
+        one.turn()
+    bench.turn()
+    assert "cell_voltage_1" not in bench.loop.snapshot.live().values
+    assert bench.loop.snapshot.live().values["b_voltage"] == 3.7
+    refused = bench.start(hour_of_charging)
+    assert not refused.ok
+    assert "meter a and meter b both have a channel 'cell_voltage_1'" in refused.reason
+
+
+def test_a_channel_of_the_power_path_is_never_taken_from_a_meter(make_bench: BenchMaker) -> None:
+    bench = make_bench(meters=(meter(channels={"cell_voltage_1": "temperature_body"}),))
+    bench.device.temperature = None
+    measure(bench, 0.2)
+    assert "temperature_body" not in bench.loop.snapshot.live().values
+    assert "the power path and meter meter both have" in bench.loop.snapshot.reason
+
+
+def test_a_run_goes_on_by_itself_when_the_meter_that_its_limit_needs_is_found(
+    make_bench: BenchMaker, hour_of_charging: Program
+) -> None:
+    bench = make_bench(meters=(meter(required=False),))
+    measure(bench, 0.1)
+    charging = hour_of_charging.model_copy(update={"limits": (CELL_LIMIT,)})
+    assert bench.start(charging, on_interruption="resume").ok
+    measure(bench, 1.0)
+    bench.meters = [Meter(meter(required=False), device_of(bench), bench.clock)]
+    bench.cut_power(60.0)
+    bench.turn(50)
+    assert bench.activity == "waiting"
+    measure(bench, 2.0)
+    assert bench.activity == "running"
+
+
+def test_closing_that_fails_and_a_reading_that_is_none_cost_the_meter_only(
+    metered: "Bench",
+) -> None:
+    device = device_of(metered)
+    read = device.read
+
+    def close() -> None:
+        raise ZeroDivisionError("defect")
+
+    device.close = close  # type: ignore[method-assign]  # the defect
+    device.read = lambda: None  # type: ignore[method-assign, assignment, return-value]  # as above
+    metered.meters[0].turn()
+    assert "its driver failed" in metered.meters[0].state.lost
+    device.read = read  # type: ignore[method-assign]
+    device.error = CommunicationLost("gone")
+    metered.meters[0].turn()
+    device.error = None
+    metered.meters[0].turn()
+    assert metered.meters[0].state.lost == ""
+
+
+def test_a_bad_line_and_a_defect_are_not_told_again_and_again(
+    metered: "Bench", caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    for _ in range(20):
+        device_of(metered).error = ProtocolViolated("half a line")
+        measure(metered, 0.1)
+        device_of(metered).error = None
+        measure(metered, 0.1)
+    device_of(metered).error = ZeroDivisionError("defect")
+    measure(metered, 2.0)
+    said = [record.getMessage() for record in caplog.records]
+    assert sum("trying again" in one for one in said) == 1
+    assert sum("its driver failed" in one for one in said) == 2, "the trace, and that it is lost"
+
+
+def test_a_long_period_leaves_its_values_fresh(
+    make_bench: BenchMaker, wait_until: Callable[..., None]
+) -> None:
+    bench = make_bench(meters=(meter(),))
+    device = device_of(bench)
+    reads: list[int] = []
+    read = device.read
+
+    def counted() -> Reading:
+        reads.append(1)
+        return read()
+
+    device.read = counted  # type: ignore[method-assign]
+    clock = SystemStationClock()
+    with Meters([Meter(meter(stale_s=0.5), device, clock)], 30.0, clock):
+        wait_until(lambda: len(reads) > 3, "the meter to be read within its stale_s")
+
+
+def test_meters_that_hang_do_not_hold_up_the_end_of_the_station(make_bench: BenchMaker) -> None:
+    bench = make_bench(meters=(meter(),))
+    released = threading.Event()
+    device = device_of(bench)
+
+    def hang() -> Reading:
+        released.wait(60)
+        raise CommunicationLost("it hung")
+
+    device.read = hang  # type: ignore[method-assign]
+    meters = [Meter(meter(name=name), device, bench.clock) for name in ("a", "b", "c")]
+    with Meters(meters, 0.1, bench.clock):
+        began = time.monotonic()
+    assert time.monotonic() - began < 3.0
+    released.set()

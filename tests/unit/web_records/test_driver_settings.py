@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, Field
 
-from bem.web.records.driver_settings import flat, nested, read_schema
+from bem.web.records.driver_settings import field_of, flat, nested, read_schema
 from bem_drivers.registry import driver, driver_names
 
 SERIAL = {"address": {"kind": "serial", "port": "/dev/bem/one"}}
@@ -69,6 +69,47 @@ def test_an_epc() -> None:
     assert found["settings.serial_number"].help == "0 to 255"
     # A bus that must be there is there, even when each of its settings is the default.
     assert nested(groups, {"settings.device_id": 20}) == {"bus": {}, "device_id": 20}
+
+
+def test_each_kind_of_address_has_fields_of_its_own() -> None:
+    groups = read_schema(driver("flow").settings.model_json_schema(), "meters.0.settings")
+    assert [group.title for group in groups] == ["Device", "Address", "Serial", "TCP"]
+    found = {one.name: one for group in groups for one in group.settings}
+    kind = found["meters.0.settings.address.kind"]
+    assert (kind.kind, kind.choices, kind.required) == ("choice", ("serial", "tcp"), True)
+    assert found["meters.0.settings.address.serial.port"].kind == "text"
+    assert found["meters.0.settings.address.tcp.port"].kind == "integer"
+    # Its kind is chosen already, and eight data bits are the only ones there are.
+    assert not {name for name in found if name.endswith((".tcp.kind", "data_bits"))}
+    typed = {
+        "meters.0.settings.address.kind": "tcp",
+        "meters.0.settings.address.serial.port": "/dev/bem/left-from-before",
+        "meters.0.settings.address.tcp.host": "10.0.0.5",
+        "meters.0.settings.address.tcp.port": 5025,
+    }
+    settings = {"address": {"kind": "tcp", "host": "10.0.0.5", "port": 5025}}
+    assert nested(groups, typed) == settings
+    assert flat(groups, settings) == {
+        name: value for name, value in typed.items() if "serial" not in name
+    }
+    assert field_of(groups, typed, ("address", "port")) == (
+        "meters.0.settings.address.tcp.port",
+        (),
+    )
+    assert field_of(groups, typed, ("address",)) == ("meters.0.settings.address.kind", ())
+
+
+def test_what_is_wrong_inside_of_json_is_found_at_its_field() -> None:
+    groups = read_schema(driver("source-and-load").settings.model_json_schema())
+    path = ("source", "settings", "address", "port")
+    assert field_of(groups, {}, path) == ("settings.source.settings", ("address", "port"))
+    assert field_of(groups, {}, ("colour",)) is None
+
+
+def test_what_may_be_left_out_demands_nothing() -> None:
+    groups = read_schema(Odd.model_json_schema())
+    found = {one.name: one for group in groups for one in group.settings}
+    assert not found["settings.spare.port"].required
 
 
 @pytest.mark.parametrize("name", driver_names())

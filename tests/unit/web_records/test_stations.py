@@ -43,7 +43,7 @@ def station(stations: list[Station]) -> Station:
             "title": driver(name).title,
             "settings": driver(name).settings.model_json_schema(),
         }
-        for name in ("epc", "virtual")
+        for name in ("epc", "flow", "kel103", "source-and-load", "virtual")
     ]
     DriverList.objects.create(node=stations[0].node, drivers=drivers)
     Station.objects.filter(pk=stations[0].pk).update(definition=DEFINITION)
@@ -96,15 +96,176 @@ def test_numbers_are_finite(value: str, supervisor: Client, station: Station) ->
 
 def test_the_driver_decides_what_is_asked(supervisor: Client, station: Station) -> None:
     assert "Choose a node and a driver" in page(supervisor, ADD)
-    assert "settings.battery.capacity_ah" in page(supervisor, f"{ADD}?driver=virtual&name=N")
-    part = page(
-        supervisor,
-        f"{ADD}?node=node-1&driver=epc&name=Kept",
-        **{"HX-Request": "true", "HX-Target": "station-form"},
-    )
+    assert "settings.battery.capacity_ah" in page(supervisor, f"{ADD}?driver=virtual")
+    part = reshaped(supervisor, {"node": "node-1", "driver": "epc", "name": "Kept"}, "show")
     assert "<html" not in part
     assert 'value="Kept"' in part
     assert "settings.bus.channel" in part
+
+
+METERS = TYPED | {
+    "meter_count": "2",
+    "meters.0.name": "flow",
+    "meters.0.driver": "flow",
+    "meters.0.required": "on",
+    "meters.0.stale_s": "10",
+    "meters.0.channels": "flow_1: flow_in\n\n flow_2 \n",
+    "meters.0.settings.address.kind": "tcp",
+    "meters.0.settings.address.serial.stop_bits": "7",
+    "meters.0.settings.address.tcp.host": "10.0.0.5",
+    "meters.0.settings.address.tcp.port": "5025",
+    "meters.1.name": "meter",
+    "meters.1.driver": "virtual",
+    "meters.1.stale_s": "2.5",
+    "meters.1.channels": "",
+}
+DEFINED_METERS = [
+    {
+        "name": "flow",
+        "driver": "flow",
+        "settings": {"address": {"kind": "tcp", "host": "10.0.0.5", "port": 5025}},
+        "channels": {"flow_1": "flow_in", "flow_2": "flow_2"},
+        "required": True,
+        "stale_s": 10.0,
+    },
+    {
+        "name": "meter",
+        "driver": "virtual",
+        "settings": {},
+        "channels": {},
+        "required": False,
+        "stale_s": 2.5,
+    },
+]
+
+
+def reshaped(client: Client, typed: dict[str, str], how: str, address: str = ADD) -> str:
+    answer = client.post(
+        address,
+        typed | {"reshape": how},
+        headers={"HX-Request": "true", "HX-Target": "station-form"},
+    )
+    assert answer.status_code == 200
+    assert not Command.objects.exists()
+    return answer.content.decode()
+
+
+def test_a_station_is_made_with_meters(supervisor: Client, station: Station) -> None:
+    supervisor.post(ADD, METERS)
+    found = Command.objects.get().arguments["definition"]["meters"]
+    assert found == DEFINED_METERS
+
+
+def test_an_edited_station_keeps_its_meters(supervisor: Client, station: Station) -> None:
+    definition = DEFINITION | {"meters": DEFINED_METERS}
+    Station.objects.update(definition=definition)
+    address = f"/stations/{station.pk}/edit/"
+    form = supervisor.get(address).context["form"]
+    sent = {bound.html_name: bound.value() for bound in form}
+    sent = {name: value for name, value in sent.items() if value not in (None, False, "")}
+    assert sent["meters.0.channels"] == "flow_1: flow_in\nflow_2"
+    assert supervisor.post(address, sent | {"name": "Other"}).status_code == 302
+    command = Command.objects.get()
+    assert command.arguments["definition"] == definition | {"name": "Other"}
+    changed = page(supervisor, f"/stations/{station.pk}/set-up/")
+    assert "name: wide → Other" in changed
+    assert "<dt>meters.0.settings.address.host</dt>" in changed
+
+
+def test_a_meter_is_added_and_nothing_typed_is_lost(supervisor: Client, station: Station) -> None:
+    typed = METERS | {"meters.0.settings.address.tcp.port": "half ty", "seen": "abc"}
+    shown = reshaped(supervisor, typed, "add")
+    for kept in ("half ty", "10.0.0.5", "/dev/bem/epc-3", "0x14", "abc", "new", "2.5"):
+        assert f'value="{kept}"' in shown
+    assert "invalid-feedback" not in shown
+    assert 'name="meter_count" value="3"' in shown
+    assert 'name="meters.2.name"' in shown
+    form = supervisor.post(ADD, typed | {"reshape": "add"}).context["form"]
+    ticked = [bound.value() for bound in form if bound.name.endswith(".required")]
+    assert ticked == [True, False, True]
+
+
+def test_a_meter_is_taken_out_and_the_others_move_up(supervisor: Client, station: Station) -> None:
+    shown = reshaped(supervisor, METERS, "remove-0")
+    assert 'name="meter_count" value="1"' in shown
+    assert 'name="meters.0.name" value="meter"' in shown
+    assert "10.0.0.5" not in shown
+    assert 'name="meter_count" value="2"' in reshaped(supervisor, METERS, "remove-7")
+    assert 'name="meter_count" value="0"' in reshaped(
+        supervisor, TYPED | {"meter_count": "-1"}, "remove-x"
+    )
+
+
+def test_only_the_chosen_kind_counts(supervisor: Client, station: Station) -> None:
+    typed = METERS | {"meters.0.settings.address.kind": "serial"}
+    shown = supervisor.post(ADD, typed).content.decode()
+    # The port is missing now, and there is no choice of seven stop bits.
+    assert 'id="id_meters.0.settings.address.serial.port_error"' in shown
+    assert 'id="id_meters.0.settings.address.serial.stop_bits_error"' in shown
+    assert 'id="id_meters.0.settings.address.tcp.port_error"' not in shown
+
+
+@pytest.mark.parametrize(
+    ("wrong", "field", "reason"),
+    [
+        ({"meters.0.settings.address.tcp.port": "70000"}, "settings.address.tcp.port", "65535"),
+        ({"meters.0.channels": "flow_1:"}, "channels", "line 1, “flow_1:”"),
+        ({"meters.0.channels": "a: b\na: c"}, "channels", "channel “a” stands there twice"),
+        ({"meters.0.channels": "a: B"}, "channels", "a: name channels by"),
+        ({"meters.0.name": "Not so"}, "name", "beginning with a letter"),
+        ({"meters.0.driver": "none"}, "driver", "Select a valid choice"),
+        ({"meters.0.stale_s": ""}, "stale_s", "is required"),
+    ],
+)
+def test_what_is_wrong_with_a_meter_stands_beside_its_field(
+    wrong: dict[str, str], field: str, reason: str, supervisor: Client, station: Station
+) -> None:
+    shown = supervisor.post(ADD, METERS | wrong).content.decode()
+    said = shown.partition(f'id="id_meters.0.{field}_error"')[2].partition("</div></div>")[0]
+    assert reason in said
+    assert not Command.objects.exists()
+
+
+def test_drivers_within_a_driver(supervisor: Client, station: Station) -> None:
+    typed = TYPED | {
+        "driver": "source-and-load",
+        "settings.source.driver": "kel103",
+        "settings.source.settings": '{"address": {"kind": "tcp", "host": "h", "port": 1}}',
+        "settings.load.driver": "kel103",
+        "settings.load.settings": '{"address": {"kind": "serial"}}',
+    }
+    wrong = supervisor.post(ADD, typed | {"settings.load.driver": "none"}).content.decode()
+    assert 'id="id_settings.load.driver_error"' in wrong
+    shown = supervisor.post(ADD, typed).content.decode()
+    assert 'id="id_settings.load.settings_error"><div>address.port: is needed</div>' in shown
+    assert supervisor.post(ADD, typed | {"settings.load.settings": "{"}).status_code == 200
+    port = '{"address": {"kind": "serial", "port": "/dev/bem/k"}}'
+    assert supervisor.post(ADD, typed | {"settings.load.settings": port}).status_code == 302
+
+
+def test_a_choice_of_numbers_stays_one(supervisor: Client, station: Station) -> None:
+    typed = METERS | {
+        "meters.0.settings.address.kind": "serial",
+        "meters.0.settings.address.serial.port": "/dev/bem/flow",
+        "meters.0.settings.address.serial.stop_bits": "2",
+    }
+    assert supervisor.post(ADD, typed).status_code == 302
+    settings = Command.objects.get().arguments["definition"]["meters"][0]["settings"]
+    assert settings["address"] == {"kind": "serial", "port": "/dev/bem/flow", "stop_bits": 2}
+
+
+def test_meters_stand_beside_the_device(supervisor: Client, station: Station) -> None:
+    Station.objects.update(definition=DEFINITION | {"meters": DEFINED_METERS})
+    for address in (f"/stations/{station.pk}/set-up/", f"/stations/{station.pk}/", "/stations/"):
+        assert "meters flow (flow), meter (virtual)" in page(supervisor, address)
+
+
+def test_the_form_says_at_once_why_it_cannot_be_saved(supervisor: Client, station: Station) -> None:
+    address = f"/stations/{station.pk}/edit/"
+    assert "It cannot be saved now" not in page(supervisor, address)
+    supervisor.post(f"/stations/{station.pk}/remove/")
+    assert "It cannot be saved now: “wide" in page(supervisor, address)
+    assert "It cannot be removed now: “wide" in page(supervisor, f"/stations/{station.pk}/remove/")
 
 
 def test_a_station_is_changed_from_what_it_is(supervisor: Client, station: Station) -> None:

@@ -6,26 +6,42 @@ node has the last word, because only it knows its devices and what it runs.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import SchemaError, ValidationError
 from pydantic import ValidationError as DefinitionError
 
 from bem.lab.models import Command, DriverList, Experiment, Node, Station
 from bem.lab.operations.commands import order
+from bem.lab.operations.driver_settings import SETTINGS, device_problems, no_driver
 from bem.lab.operations.errors import Problems, refusal
 from bem.lab.rights import Role, User, require
 from bem.runtime.settings import StationDefinition
 
-SETTINGS = "settings"
-"""Problems of a driver's settings are named so, followed by the path: ``settings.bus.channel``."""
 _FIELDS = {"id": "slug", "power.driver": "driver"}
 """Where the definition names a thing other than a person does."""
+_METER_NAME = re.compile(r"meters\.[0-9]+\.name")
+_CHANNEL_NAME = re.compile(r"meters\.[0-9]+\.channels\..+", re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class MeterInput:
+    """What a person says about an instrument that only measures.
+
+    ``channels``: the device's name of a channel to the station's; none of them is all. After
+    ``stale_s`` (s) without a value an experiment ends, if the meter is ``required``.
+    """
+
+    name: str
+    driver: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    channels: Mapping[str, str] = field(default_factory=dict)
+    required: bool = True
+    stale_s: float = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +54,7 @@ class StationInput:
     period_ms: int = 100
     silence_s: float = 1.0
     time_scale: float = 1.0
+    meters: Sequence[MeterInput] = ()
 
 
 def add_station(user: User, node: Node, slug: str, given: StationInput, note: str = "") -> Command:
@@ -127,48 +144,19 @@ def drivers_of(node: Node) -> dict[str, dict[str, Any]]:
     return {str(one["name"]): one for one in told or []}
 
 
-def settings_problems(
-    schema: Mapping[str, Any], settings: Mapping[str, Any]
-) -> list[tuple[str, str]]:
-    """Judge a driver's settings by their schema; path (``bus.channel``) and reason of each fault.
-
-    A schema that is none finds nothing: the node judges then.
-    """
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError:
-        return []
-    return [
-        found
-        for error in Draft202012Validator(schema).iter_errors(settings)
-        for found in _explain(error)
-    ]
-
-
-def _explain(error: ValidationError) -> Iterator[tuple[str, str]]:
-    path = [str(part) for part in error.absolute_path]
-    if error.validator == "required":
-        for missing in error.validator_value:
-            if missing not in error.instance:
-                yield ".".join([*path, missing]), "is needed"
-        return
-    causes = [one for one in error.context or () if one.validator_value != "null"]
-    # A number or nothing: what is wrong with the number says more than that nothing fits.
-    shown = causes[0] if causes else error
-    yield ".".join(path), shown.message
-
-
 def _checked(node: Node, slug: str, given: StationInput) -> StationDefinition:
     problems = Problems()
     _check_online(node, problems)
     drivers = drivers_of(node)
-    if given.driver not in drivers:
-        told = ", ".join(sorted(drivers)) or "none that it has told yet"
-        problems.add("driver", f"{node} has no driver {given.driver!r}; it has: {told}")
-    else:
-        schema = drivers[given.driver][SETTINGS]
-        for path, reason in settings_problems(schema, given.settings):
-            problems.add(f"{SETTINGS}.{path}" if path else SETTINGS, reason)
+    devices: list[tuple[str, StationInput | MeterInput]] = [("", given)]
+    devices += [(f"meters.{place}.", one) for place, one in enumerate(given.meters)]
+    for prefix, device in devices:
+        if device.driver not in drivers:
+            problems.add(f"{prefix}driver", no_driver(node, device.driver, drivers))
+            continue
+        for path, reason in device_problems(node, drivers, device.driver, device.settings):
+            name = f"{prefix}{SETTINGS}"
+            problems.add(f"{name}.{path}" if path else name, reason)
     raw = {
         "id": slug,
         "name": given.name.strip(),
@@ -176,6 +164,7 @@ def _checked(node: Node, slug: str, given: StationInput) -> StationDefinition:
         "silence_s": given.silence_s,
         "time_scale": given.time_scale,
         "power": {"driver": given.driver, "settings": dict(given.settings)},
+        "meters": [asdict(meter) for meter in given.meters],
     }
     definition = None
     try:
@@ -193,6 +182,10 @@ def _checked(node: Node, slug: str, given: StationInput) -> StationDefinition:
 def _reason(name: str, said: str) -> str:
     if name == "id":
         return "use 1 to 63 lower-case letters, digits and hyphens, such as epc-3"
+    if _METER_NAME.fullmatch(name):
+        return "use 1 to 31 lower-case letters, digits and _, beginning with a letter: flow_1"
+    if _CHANNEL_NAME.fullmatch(name):
+        return "name channels by lower-case letters, digits and _, such as meter_voltage"
     return said
 
 
@@ -209,29 +202,37 @@ def _present(station: Station) -> Station:
     return kept
 
 
+def keeps_from_change(station: Station) -> str:
+    """Say what runs, waits or is on its way at a station, and what to do; empty if it is free."""
+    experiment = station.experiments.filter(status__in=Experiment.OPEN).order_by("pk").first()
+    if experiment is not None:
+        waits = experiment.status == Experiment.Status.QUEUED
+        return (
+            f"experiment “{experiment}” is {experiment.get_status_display().lower()} at "
+            f"“{station}”: {'cancel it' if waits else 'wait for its end, or stop it'} first"
+        )
+    if station.running_experiment is not None and station.state == Station.State.RUNNING:
+        return f"“{station}” says that it runs an experiment: wait for its end"
+    underway = station.commands.filter(
+        status__in=Command.OPEN, expires_at__gt=timezone.now()
+    ).first()
+    if underway is not None:
+        return (
+            f"“{station}” is being told already ({underway.get_action_display().lower()}): "
+            "wait for the answer"
+        )
+    return ""
+
+
 def _check_free(station: Station) -> None:
     """Make sure that nothing runs, waits or is on its way at a station.
 
     Raises:
         OperationRefused: names what does, and what to do.
     """
-    experiment = station.experiments.filter(status__in=Experiment.OPEN).order_by("pk").first()
-    if experiment is not None:
-        waits = experiment.status == Experiment.Status.QUEUED
-        raise refusal(
-            f"experiment “{experiment}” is {experiment.get_status_display().lower()} at "
-            f"“{station}”: {'cancel it' if waits else 'wait for its end, or stop it'} first"
-        )
-    if station.running_experiment is not None and station.state == Station.State.RUNNING:
-        raise refusal(f"“{station}” says that it runs an experiment: wait for its end")
-    underway = station.commands.filter(
-        status__in=Command.OPEN, expires_at__gt=timezone.now()
-    ).first()
-    if underway is not None:
-        raise refusal(
-            f"“{station}” is being told already ({underway.get_action_display().lower()}): "
-            "wait for the answer"
-        )
+    reason = keeps_from_change(station)
+    if reason:
+        raise refusal(reason)
 
 
 def _order(

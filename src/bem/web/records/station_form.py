@@ -1,7 +1,5 @@
-"""The form of a station, whose device fields come from what its node told of the driver."""
+"""The form of a station, whose device fields come from what its node told of the drivers."""
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, cast
 
@@ -11,137 +9,26 @@ from django.http import QueryDict
 
 from bem.lab.models import Node
 from bem.lab.operations.definitions import StationInput
+from bem.lab.operations.driver_settings import SETTINGS, Drivers
 from bem.lab.operations.errors import OperationRefused
-from bem.web.records.driver_settings import Group, Setting, flat, nested, read_schema
+from bem.web.records import meter_fields
+from bem.web.records.driver_settings import Group, Setting, field_of, flat, nested
 from bem.web.records.forms import RecordForm
-
-Drivers = Mapping[str, Mapping[str, Any]]
-_LONGEST = 1000
-_LARGEST = 2**63
-
-
-class NumberField(forms.FloatField):
-    """A finite number; its range is the schema's business."""
-
-    def clean(self, value: object) -> object:
-        """Read what was typed.
-
-        Raises:
-            forms.ValidationError: it is no finite number.
-        """
-        number: float | None = super().clean(value)
-        if number is not None and not math.isfinite(number):
-            raise forms.ValidationError("give a plain number")
-        return number
-
-
-class WholeNumberField(forms.CharField):
-    """A whole number, decimal or with a prefix as in 0x13."""
-
-    def clean(self, value: object) -> object:
-        """Read what was typed.
-
-        Raises:
-            forms.ValidationError: it is no whole number.
-        """
-        text = super().clean(value)
-        if not text:
-            return None
-        try:
-            number = int(text, 0)
-        except ValueError:
-            number = _LARGEST
-        if abs(number) >= _LARGEST:
-            raise forms.ValidationError(f"“{text:.40}” is no whole number, such as 19 or 0x13")
-        return number
-
-
-class JsonField(forms.CharField):
-    """What no other field can take."""
-
-    def clean(self, value: object) -> object:
-        """Read what was typed.
-
-        Raises:
-            forms.ValidationError: it is no JSON.
-        """
-        text = super().clean(value)
-        if not text:
-            return None
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise forms.ValidationError(f"this is no JSON: {error}") from error
-
-
-class SwitchField(forms.ChoiceField):
-    """Yes, no, or as the driver thinks best."""
-
-    def clean(self, value: object) -> object:
-        """Read what was chosen."""
-        return {"true": True, "false": False}.get(super().clean(value))
-
-
-class ChoiceField(forms.ChoiceField):
-    """One of a list; an empty choice is none."""
-
-    def clean(self, value: object) -> object:
-        """Read what was chosen."""
-        return super().clean(value) or None
-
-
-class TextField(forms.CharField):
-    """A text; an empty one is none."""
-
-    def clean(self, value: object) -> object:
-        """Read what was typed."""
-        return super().clean(value) or None
-
-
-def _field(setting: Setting) -> forms.Field:
-    common: dict[str, Any] = {
-        "label": setting.label,
-        "help_text": setting.help,
-        "required": setting.required,
-    }
-    hint = setting.default_text
-    text = forms.TextInput(
-        attrs={"placeholder": hint, "autocomplete": "off", "spellcheck": "false"}
-    )
-    match setting.kind:
-        case "number":
-            return NumberField(
-                widget=forms.NumberInput(attrs={"placeholder": hint, "autocomplete": "off"}),
-                **common,
-            )
-        case "integer":
-            return WholeNumberField(max_length=_LONGEST, widget=text, **common)
-        case "choice":
-            choices = [(str(one), str(one)) for one in setting.choices]
-            return ChoiceField(choices=[("", _nothing_said(hint)), *choices], **common)
-        case "switch":
-            hint = {"true": "yes", "false": "no"}.get(hint, "")
-            return SwitchField(
-                choices=[("", _nothing_said(hint)), ("true", "Yes"), ("false", "No")], **common
-            )
-        case "json":
-            return JsonField(max_length=_LONGEST, widget=text, **common)
-        case _:
-            return TextField(max_length=_LONGEST, widget=text, **common)
-
-
-def _nothing_said(default: str) -> str:
-    return f"Default: {default}" if default else "Choose"
+from bem.web.records.setting_fields import RESHAPES, NumberField, setting_field
 
 
 class StationForm(RecordForm):
-    """What every station has; :func:`station_form` adds the settings of one's device."""
+    """What every station has; :func:`station_form` adds its devices with their settings."""
 
-    units = {"period_ms": "ms", "silence_s": "s"}
+    units: ClassVar[Mapping[str, str]] = {"period_ms": "ms", "silence_s": "s"}
 
     definition_names: ClassVar[Sequence[str]] = ("name", "period_ms", "silence_s", "time_scale")
 
-    node = forms.ModelChoiceField(queryset=Node.objects.all(), empty_label="Choose a node")
+    node = forms.ModelChoiceField(
+        queryset=Node.objects.all(),
+        empty_label="Choose a node",
+        widget=forms.Select(attrs=RESHAPES),
+    )
     slug = forms.CharField(
         label="Id",
         max_length=63,
@@ -186,8 +73,10 @@ class StationForm(RecordForm):
     )
     seen = forms.CharField(required=False, max_length=64, widget=forms.HiddenInput)
 
-    groups: ClassVar[Sequence[Group]] = ()
-    chosen_driver: ClassVar[str] = ""
+    meter_count = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    power: ClassVar[list[Group]] = []
+    meters: ClassVar[list[list[Group]]] = []
     driver = forms.ChoiceField(label="Driver")
 
     def __init__(
@@ -195,54 +84,182 @@ class StationForm(RecordForm):
         data: QueryDict | None = None,
         *,
         initial: Mapping[str, Any] | None = None,
-        settings: Mapping[str, Any] | None = None,
         fixed: Sequence[str] = (),
     ) -> None:
-        shown = flat(self.groups, settings or {}) | {"driver": self.chosen_driver}
-        super().__init__(data, initial={**shown, **(initial or {})})
+        super().__init__(data, initial={**(initial or {}), meter_fields.COUNT: len(self.meters)})
         for name in fixed:
             self.fields[name].disabled = True
+        chosen = {
+            one.name: _kind_shown(one, self[one.name].value())
+            for one in self._settings_of(self._groups)
+            if one.decides
+        }
+        self._others = [group for group in self._groups if not group.counts(chosen)]
+        for one in self._settings_of(self._others):
+            self.fields[one.name].required = False
 
     @property
     def device(self) -> list[dict[str, Any]]:
-        """The groups of device settings with their fields, for the template."""
+        """The groups of settings of the power path with their fields, for the template."""
+        return self._shown(self.power)
+
+    @property
+    def meter_parts(self) -> list[dict[str, Any]]:
+        """The meters with their fields, for the template."""
         return [
-            {"title": group.title, "help": group.help, "fields": [self[one.name] for one in shown]}
-            for group in self.groups
-            if (shown := group.settings)
+            {
+                "place": place,
+                "number": place + 1,
+                **{
+                    name: self[f"{meter_fields.prefix_of(place)}{name}"]
+                    for name in ("name", "driver", "required", "stale_s", "channels")
+                },
+                "device": self._shown(groups),
+            }
+            for place, groups in enumerate(self.meters)
         ]
+
+    @property
+    def takes_more_meters(self) -> bool:
+        """Whether a meter can be added."""
+        return len(self.meters) < meter_fields.MOST
+
+    def clean(self) -> dict[str, Any]:
+        """Leave out what belongs to a kind that was not chosen, and miss a choice not made."""
+        for group in self._others:
+            said = [one for one in group.settings if self.data.get(one.name)]
+            for one in group.settings:
+                self.errors.pop(one.name, None)
+            chooser = group.when[-1][0]
+            if said and not self.data.get(chooser) and chooser not in self.errors:
+                self.add_error(chooser, f"choose one: something is stated for {group.title}")
+        return self.cleaned_data
 
     def to_input(self) -> StationInput:
         """What was typed, for the operation. Only after ``is_valid()``."""
         said = {name: self.cleaned_data[name] for name in self.definition_names}
         return StationInput(
             driver=self.cleaned_data["driver"],
-            settings=nested(self.groups, self.cleaned_data),
+            settings=nested(self.power, self.cleaned_data),
+            meters=[
+                meter_fields.meter_input(place, groups, self.cleaned_data)
+                for place, groups in enumerate(self.meters)
+            ],
             **said,
         )
 
     def take_refusal(self, refused: OperationRefused) -> None:
         """Show the reasons; one that has no field of its own is named by its path."""
+        # A reason beside a field takes its value away, which others may still need.
+        values = dict(self.cleaned_data)
         for name, reasons in refused.problems.items():
+            field, inside = self._field_of(name, values)
             for reason in reasons:
-                if name in self.fields:
-                    self.add_error(name, reason)
+                if field is not None:
+                    self.add_error(field, f"{inside}: {reason}" if inside else reason)
                 else:
                     self.add_error(None, f"{name}: {reason}" if name != "__all__" else reason)
 
+    def _field_of(self, name: str, values: Mapping[str, object]) -> tuple[str | None, str]:
+        if name in self.fields:
+            return name, ""
+        prefixes = ["", *(meter_fields.prefix_of(place) for place in range(len(self.meters)))]
+        for prefix, groups in zip(prefixes, [self.power, *self.meters], strict=True):
+            if name.startswith(f"{prefix}{SETTINGS}."):
+                path = name.removeprefix(f"{prefix}{SETTINGS}.")
+                found = field_of(groups, values, tuple(path.split(".")))
+                return (found[0], ".".join(found[1])) if found is not None else (None, "")
+            channels = f"{prefix}channels"
+            if channels in self.fields and name.startswith(f"{channels}."):
+                return channels, name.removeprefix(f"{channels}.")
+        return None, ""
 
-def station_form(drivers: Drivers, driver: str) -> type[StationForm]:
-    """Make the form for one driver of those that a node has; for none without its settings."""
-    groups = read_schema(drivers[driver]["settings"]) if driver in drivers else []
-    settings = [one for group in groups for one in group.settings]
-    choices = [(name, f"{one['title']} ({name})") for name, one in drivers.items()]
-    content: dict[str, Any] = {
-        "__doc__": f"A station with the driver {driver!r}.",
-        "groups": groups,
-        "chosen_driver": driver,
-        "driver": forms.ChoiceField(label="Driver", choices=[("", "Choose a driver"), *choices]),
-        "units": {**StationForm.units, **{one.name: one.unit for one in settings if one.unit}},
-        **{one.name: _field(one) for one in settings},
+    @property
+    def _groups(self) -> list[Group]:
+        return [*self.power, *(group for groups in self.meters for group in groups)]
+
+    @staticmethod
+    def _settings_of(groups: Sequence[Group]) -> list[Setting]:
+        return [one for group in groups for one in group.settings]
+
+    def _shown(self, groups: Sequence[Group]) -> list[dict[str, Any]]:
+        return [
+            {
+                "title": group.title,
+                "help": group.help,
+                "fields": [self[one.name] for one in group.settings],
+                "is_kind": bool(group.when),
+                "is_other": group in self._others,
+            }
+            for group in groups
+            if group.settings
+        ]
+
+
+def _kind_shown(setting: Setting, value: object) -> object:
+    """Get the kind that a choice shows: what was typed for another driver may be none of its."""
+    return setting.choices[0] if setting.required and value not in setting.choices else value
+
+
+def station_form(
+    drivers: Drivers,
+    data: QueryDict | None = None,
+    *,
+    initial: Mapping[str, Any] | None = None,
+    fixed: Sequence[str] = (),
+) -> StationForm:
+    """Make the form for the drivers that are chosen in ``data``, or else in ``initial``.
+
+    Args:
+        drivers: Those that the node has.
+        data: What was sent.
+        initial: What is shown.
+        fixed: Fields that cannot be changed.
+    """
+    said: Mapping[str, Any] = data if data is not None else (initial or {})
+    power = meter_fields.groups_of(drivers, said.get("driver"))
+    of_meters = [
+        meter_fields.groups_of(drivers, said.get(f"{prefix}driver"), prefix)
+        for prefix in map(meter_fields.prefix_of, range(meter_fields.count_in(said)))
+    ]
+    settings = [one for groups in (power, *of_meters) for group in groups for one in group.settings]
+    of_fields = {
+        name: field
+        for place, groups in enumerate(of_meters)
+        for name, field in meter_fields.meter_fields(drivers, place, groups).items()
     }
-    made = DeclarativeFieldsMetaclass("StationForm", (StationForm,), content)
-    return cast(type[StationForm], made)
+    silences = {f"{meter_fields.prefix_of(place)}stale_s": "s" for place in range(len(of_meters))}
+    content: dict[str, Any] = {
+        "__doc__": "A station with the devices that were chosen.",
+        "power": power,
+        "meters": of_meters,
+        "driver": meter_fields.driver_field(drivers),
+        "units": {
+            **StationForm.units,
+            **silences,
+            **{one.name: one.unit for one in settings if one.unit},
+        },
+        **{one.name: setting_field(one) for group in power for one in group.settings},
+        **of_fields,
+    }
+    made = cast(
+        type[StationForm], DeclarativeFieldsMetaclass("StationForm", (StationForm,), content)
+    )
+    return made(data, initial=initial, fixed=fixed)
+
+
+def shown_station(drivers: Drivers, definition: Mapping[str, Any]) -> dict[str, object]:
+    """Take a station's definition apart into what the fields show."""
+    power = definition.get("power") or {}
+    driver = power.get("driver", "")
+    shown: dict[str, object] = {
+        name: definition[name] for name in StationForm.definition_names if name in definition
+    }
+    shown |= {
+        "driver": driver,
+        **flat(meter_fields.groups_of(drivers, driver), power.get(SETTINGS, {})),
+    }
+    its_meters = definition.get("meters") or ()
+    for place, meter in enumerate(its_meters):
+        shown |= meter_fields.shown_meter(drivers, place, meter)
+    return {**shown, meter_fields.COUNT: len(its_meters)}

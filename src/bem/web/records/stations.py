@@ -1,6 +1,6 @@
 """The pages where stations are made, changed and removed, and where one sees how that went."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -13,15 +13,21 @@ from django.utils.cache import patch_vary_headers
 
 from bem.lab.models import Command, Experiment, Node, Station
 from bem.lab.operations import definitions as operations
+from bem.lab.operations.driver_settings import Drivers
 from bem.lab.operations.errors import OperationRefused
+from bem.web.records import meter_fields
 from bem.web.records.access import RolePage, SetUpPage
-from bem.web.records.forms import chosen_row
-from bem.web.records.station_form import StationForm, station_form
+from bem.web.records.forms import chosen_row, number_in
+from bem.web.records.station_form import StationForm, shown_station, station_form
 
 _SHOWN_CHANGES = 50
 _ATTEMPT_IS_NEWS = timedelta(days=1)
 _FOLLOWED = timedelta(minutes=2)
 """How long a page looks for a station that was made to report itself."""
+_RESHAPE = "reshape"
+"""Sent to have the form otherwise, and nothing ordered yet: ``show``, ``add``, ``remove-0``."""
+_FIXED = ("node", "slug")
+"""What a station has for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,31 +72,27 @@ class StationAdd(SetUpPage):
     """Make a station. The node decides which drivers there are, the driver which settings."""
 
     def get(self, request: HttpRequest) -> HttpResponse:
-        """Show the form, keeping what was typed when the driver changes."""
-        given = request.GET
+        """Show the form, empty or with what was refused."""
         node = _node(request)
         again = _attempt(request)
+        definition: dict[str, Any] = {}
         if again is not None:
-            node = again.station.node
+            node, definition = again.station.node, again.arguments["definition"]
         drivers = operations.drivers_of(node) if node else {}
-        definition = again.arguments["definition"] if again is not None else {}
-        power = definition.get("power", {})
-        driver = given.get("driver") or power.get("driver", "")
-        if not driver and len(drivers) == 1:
-            driver = next(iter(drivers))
-        typed = {name: given[name] for name in StationForm.base_fields if name in given}
-        typed.pop("driver", None)
-        form = station_form(drivers, driver)(
-            initial={"node": node, "slug": definition.get("id", ""), **_head(definition), **typed},
-            settings=power.get("settings", {}) if driver == power.get("driver") else {},
-        )
-        return _show(request, form, None)
+        shown = shown_station(drivers, definition)
+        shown |= {"node": node, "slug": definition.get("id", "")}
+        chosen = request.GET.get("driver") or (next(iter(drivers)) if len(drivers) == 1 else "")
+        if not shown["driver"]:
+            shown["driver"] = chosen
+        return _show(request, station_form(drivers, initial=shown), None)
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        """Order it, or show what is wrong."""
+        """Order it, or show what is wrong; or the form as the choices made now want it."""
         node = chosen_node(request)
         drivers = operations.drivers_of(node) if node else {}
-        form = station_form(drivers, request.POST.get("driver", ""))(request.POST)
+        if _RESHAPE in request.POST:
+            return _show(request, _reshaped(request, drivers, {"node": node}), None)
+        form = station_form(drivers, request.POST)
         if form.is_valid():
             try:
                 command = operations.add_station(
@@ -118,31 +120,22 @@ class StationEdit(SetUpPage):
             # To correct what was refused; or its file on the node can be used by nobody.
             attempt = _newest_definition(station)
             definition = attempt.arguments["definition"] if attempt is not None else definition
-        power = definition.get("power", {})
-        driver = request.GET.get("driver") or power.get("driver", "")
-        given = request.GET
-        typed = {name: given[name] for name in StationForm.definition_names if name in given}
+        drivers = operations.drivers_of(station.node)
         initial = {
-            **_fixed(station),
             "name": station.name,
-            **_head(definition),
+            **shown_station(drivers, definition),
+            **_fixed(station),
             "seen": operations.fingerprint(station.definition),
-            **typed,
         }
-        form = station_form(operations.drivers_of(station.node), driver)(
-            initial=initial,
-            settings=power.get("settings", {}) if driver == power.get("driver") else {},
-            fixed=("node", "slug"),
-        )
-        return _show(request, form, station)
+        return _show(request, station_form(drivers, initial=initial, fixed=_FIXED), station)
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
-        """Order it, or show what is wrong."""
+        """Order it, or show what is wrong; or the form as the choices made now want it."""
         station = _station(pk)
         drivers = operations.drivers_of(station.node)
-        form = station_form(drivers, request.POST.get("driver", ""))(
-            request.POST, initial=_fixed(station), fixed=("node", "slug")
-        )
+        if _RESHAPE in request.POST:
+            return _show(request, _reshaped(request, drivers, _fixed(station), _FIXED), station)
+        form = station_form(drivers, request.POST, initial=_fixed(station), fixed=_FIXED)
         if form.is_valid():
             try:
                 operations.edit_station(
@@ -165,7 +158,11 @@ class StationRemove(SetUpPage):
     def get(self, request: HttpRequest, pk: int) -> HttpResponse:
         """Ask once more."""
         station = _station(pk)
-        context = {"station": station, "experiments": station.experiments.count()}
+        context = {
+            "station": station,
+            "experiments": station.experiments.count(),
+            "busy": operations.keeps_from_change(station),
+        }
         return render(request, "records/station_remove.html", context)
 
     def post(self, request: HttpRequest, pk: int) -> HttpResponse:
@@ -253,6 +250,9 @@ def leaves(definition: Mapping[str, Any] | None) -> dict[str, str]:
         if isinstance(value, Mapping) and value:
             for name, inner in value.items():
                 walk(inner, (*path, str(name)))
+        elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+            for place, inner in enumerate(value):
+                walk(inner, (*path, str(place)))
         elif path:
             found[".".join(path)] = f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -307,18 +307,41 @@ def _newest_definition(station: Station) -> Command | None:
     )
 
 
-def _head(definition: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: definition[name] for name in StationForm.definition_names if name in definition}
-
-
 def _fixed(station: Station) -> dict[str, Any]:
     return {"node": station.node, "slug": station.slug}
+
+
+def _reshaped(
+    request: HttpRequest,
+    drivers: Drivers,
+    given: Mapping[str, Any],
+    fixed: Sequence[str] = (),
+) -> StationForm:
+    """Make the form as it is wanted now, with all that was typed; nothing is judged yet."""
+    wanted = request.POST[_RESHAPE]
+    typed = meter_fields.typed_in(request.POST)
+    if wanted == "add":
+        typed = meter_fields.with_one_more(typed)
+    elif wanted.startswith("remove-"):
+        place = number_in(wanted.removeprefix("remove-"))
+        typed = typed if place is None else meter_fields.without(typed, place)
+    form = station_form(drivers, initial={**typed, **given}, fixed=fixed)
+    if wanted == "add" and form.meters:
+        form.fields[f"{meter_fields.prefix_of(len(form.meters) - 1)}name"].widget.attrs[
+            "autofocus"
+        ] = True
+    return form
 
 
 def _show(request: HttpRequest, form: StationForm, station: Station | None) -> HttpResponse:
     is_part = request.headers.get("HX-Target") == "station-form"
     template = "records/parts/station_form.html" if is_part else "records/station_form.html"
-    context = {"form": form, "station": station, "has_nodes": Node.objects.exists()}
+    context = {
+        "form": form,
+        "station": station,
+        "has_nodes": Node.objects.exists(),
+        "busy": "" if station is None else operations.keeps_from_change(station),
+    }
     response = render(request, template, context)
     patch_vary_headers(response, ["HX-Request", "HX-Target"])
     return response
