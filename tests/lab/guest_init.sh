@@ -3,7 +3,9 @@
 # must be written goes into memory or into the folder that bin/lab looks at afterwards.
 bb=/bin/busybox
 host=/host
-shared=$host/run/bem-vm
+# Not /tmp or /run: the checkout may be in there, and must not be hidden.
+memory=$host/mnt
+shared=$memory/bem-vm
 
 attach() {
     $bb mount "$@" || echo "guest: cannot mount $*"
@@ -20,13 +22,12 @@ attach -t sysfs sysfs $host/sys
 attach -t devtmpfs devices $host/dev
 $bb mkdir -p $host/dev/pts $host/dev/shm
 attach -t devpts -o ptmxmode=666 terminals $host/dev/pts
-for folder in dev/shm tmp run; do
-    attach -t tmpfs memory "$host/$folder"
-done
-$bb mkdir -p $shared
+attach -t tmpfs memory $host/dev/shm
+attach -t tmpfs memory $memory
+$bb mkdir -p $shared $memory/scratch
 attach -t 9p -o trans=virtio,version=9p2000.L,msize=524288 results $shared
 $bb hostname bem-vm
-$bb chroot $host /bin/sh /run/bem-vm/run
+$bb chroot $host /bin/sh /mnt/bem-vm/run
 echo $? >$shared/code
 $bb sync
 $bb poweroff -f

@@ -29,7 +29,10 @@ LONGEST_S = 7200
 UP = "bem-vm: up"
 """What the machine says when it has booted; what it says before is of its boot."""
 MEMORY_MB = 1024
-INSIDE = "/run/bem-vm"
+MEMORY = Path("/mnt")
+"""What is hidden inside by a folder in the machine's memory."""
+SCRATCH = MEMORY / "scratch"
+INSIDE = MEMORY / "bem-vm"
 """Where the machine has the folder that it shares with us."""
 RESULTS, CODE, BYTECODE = "results.xml", "code", "bytecode"
 _SETTINGS = {
@@ -47,8 +50,12 @@ def run_tests(expression: str | None = None, junit: Path | None = None) -> int:
     ``expression`` chooses tests as pytest's ``-k`` does; ``junit`` is a file for their results.
 
     Raises:
-        LabError: there is no kernel, or the machine did not get as far as to the tests' end.
+        LabError: the checkout is where the machine cannot see it, there is no kernel, or the
+            machine ended before the tests.
     """
+    for path in (ROOT, Path(sys.prefix)):
+        if path.is_relative_to(MEMORY):
+            raise LabError(f"{path} cannot be used in the virtual machine: move it out of {MEMORY}")
     began = time.monotonic()
     _say("… kernel")
     with alone():
@@ -106,7 +113,7 @@ def _script(expression: str | None) -> str:
     return (
         f"echo {shlex.quote(UP)}\n"
         f"cd {shlex.quote(str(ROOT))} || exit 1\n"
-        "export BEM_VM=1 HOME=/tmp TMPDIR=/tmp PYTHONDONTWRITEBYTECODE=1\n"
+        f"export BEM_VM=1 HOME={SCRATCH} TMPDIR={SCRATCH} PYTHONDONTWRITEBYTECODE=1\n"
         "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
         f"export PYTHONPYCACHEPREFIX={INSIDE}/{BYTECODE}\n"
         f"export {' '.join(f'{name}={shlex.quote(value)}' for name, value in _SETTINGS.items())}\n"
