@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.image import clear_interims
+from lab.machines import alone
 from lab.places import cache_folder
 from lab.shell import LabError, call
 
@@ -41,7 +42,7 @@ def kernel() -> Kernel:
     """Get the kernel, made now if it is not there yet (about 40 s, 500 MB meanwhile, 12 MB kept).
 
     Raises:
-        LabError: it cannot be made.
+        LabError: it cannot be made, or another ``bin/lab`` is at work.
     """
     wanted = "\n".join([SUITE, *PACKAGES, *MODULES, INIT.read_text(encoding="ascii")])
     # The name is one of those that `bin/lab down --all` removes.
@@ -50,14 +51,15 @@ def kernel() -> Kernel:
     if folder.is_dir():
         return found
     interim = folder.with_name(f".{folder.name}.{os.getpid()}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    clear_interims(folder.parent)
-    try:
-        _make(interim)
-        interim.rename(folder)
-    finally:
-        if interim.exists():
-            shutil.rmtree(interim)
+    with alone():
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        clear_interims(folder.parent)
+        try:
+            _make(interim)
+            interim.rename(folder)
+        finally:
+            if interim.exists():
+                shutil.rmtree(interim)
     return found
 
 

@@ -19,7 +19,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lab.kernel import Kernel, kernel
-from lab.machines import alone
 from lab.places import ROOT
 from lab.shell import LabError
 
@@ -58,8 +57,7 @@ def run_tests(expression: str | None = None, junit: Path | None = None) -> int:
             raise LabError(f"{path} cannot be used in the virtual machine: move it out of {MEMORY}")
     began = time.monotonic()
     _say("… kernel")
-    with alone():
-        found = kernel()
+    found = kernel()
     made = time.monotonic()
     _say("… bytecode")
     with _ends_with_us(), tempfile.TemporaryDirectory(prefix="bem-vm-") as name:
