@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import tests.unit.drivers.conftest  # noqa: F401 - must come before the conformance tests
 from tests.vm.bench import CanBench
 from tests.vm.interfaces import Controller, Interface, VirtualInterface
 
