@@ -12,7 +12,7 @@ from pathlib import Path
 
 import yaml
 
-from lab import scenarios
+from lab import scenarios, vm
 from lab.controller import FIRST_ACCOUNT, Controller
 from lab.image import remove_images
 from lab.inventory import node_number
@@ -85,6 +85,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     test.add_argument("--list", action="store_true", help="list the scenarios and end")
     test.add_argument("--keep", action="store_true", help="keep the machines of a failed one")
+    machine = word("vm", _vm, "run tests/vm under Debian's own kernel in QEMU, with CAN interfaces")
+    machine.add_argument("-k", metavar="EXPRESSION", help="only these tests, as pytest's -k")
+    machine.add_argument("--junit", type=Path, metavar="FILE", help="write their results there")
     create = word("create", _create, "make the machines of a scenario (used by molecule)")
     create.add_argument("plan", type=Path)
     return parser
@@ -194,6 +197,10 @@ def _test(options: argparse.Namespace) -> int:
     if unknown := sorted(set(wanted) - set(known)):
         raise LabError(f"{', '.join(unknown)}: no such scenario; there are {', '.join(known)}")
     return scenarios.run([known[name] for name in wanted], keep=options.keep)
+
+
+def _vm(options: argparse.Namespace) -> int:
+    return vm.run_tests(options.k, options.junit)
 
 
 def _boot(lab: Lab, controller: Controller) -> None:

@@ -7,12 +7,13 @@ what a person must see to.
 import ipaddress
 import json
 import os
+import platform
 import runpy
 import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,19 @@ TOOLS = {
     "systemd-socket-activate": "systemd",
 }
 """Programs and files that are called, and the package of each."""
+VM_TOOLS = {
+    "qemu-system-x86_64": "qemu-system-x86",
+    "mmdebstrap": "mmdebstrap",
+    "ip": "iproute2",
+    "depmod": "kmod",
+    "modprobe": "kmod",
+    "setpriv": "util-linux",
+    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
+}
+"""The same for ``bin/lab vm``; the virtual machine uses some of them, as its root is ours."""
+VM_PROCESSOR = "x86_64"
 FREE_GIGABYTES = 4
+VM_FREE_GIGABYTES = 1
 UNAVAILABLE = 69
 """How this ends where a laboratory cannot come up (EX_UNAVAILABLE of sysexits.h)."""
 LABORATORY = "lab"
@@ -55,6 +68,9 @@ class Facts:
     overlap: str | None
     """An address of this computer inside the laboratory's network."""
     free_gigabytes: float
+    wanted_gigabytes: float = FREE_GIGABYTES
+    processor: str = ""
+    """The one of this computer, where only another will do."""
 
 
 def is_debian(system: str) -> bool:
@@ -74,6 +90,11 @@ def complaints(facts: Facts, network: Network) -> list[str]:
         )
     elif facts.packages:
         found.append(f"packages: sudo apt-get install {' '.join(facts.packages)}")
+    if facts.processor:
+        found.append(
+            f"this computer's processor is {facts.processor}, and the virtual machine runs this "
+            f"computer's own programs on a kernel for {VM_PROCESSOR}: use a computer of that kind"
+        )
     found.extend(
         f"the kernel has no {one}: use one that has it, or run this in a virtual machine"
         for one in facts.kernel
@@ -93,11 +114,11 @@ def complaints(facts: Facts, network: Network) -> list[str]:
             f"{facts.overlap} is in the laboratory's network {network.subnet}: "
             "BEM_LAB_SUBNET=198.18.9.0/24 (or another free one) bin/lab …"
         )
-    if facts.free_gigabytes < FREE_GIGABYTES:
+    if facts.free_gigabytes < facts.wanted_gigabytes:
         found.append(
             f"only {facts.free_gigabytes:.1f} GB are free in {state_folder().parent} and "
-            f"{FREE_GIGABYTES} are needed: make room, or name other folders by BEM_LAB_STATE and "
-            "BEM_LAB_CACHE"
+            f"{facts.wanted_gigabytes} are needed: make room, or name other folders by "
+            "BEM_LAB_STATE and BEM_LAB_CACHE"
         )
     return found
 
@@ -106,9 +127,7 @@ def gather(network: Network, name: str, port: int | None) -> Facts:
     """Ask this computer; as root on Debian install what is not there."""
     root = os.getuid() == 0
     system = _system()
-    packages = _missing_packages()
-    if packages and root and is_debian(system):
-        packages = () if _install(packages) else packages
+    packages = _installed(TOOLS, system)
     up = state_folder() / name
     return Facts(
         root=root,
@@ -122,11 +141,29 @@ def gather(network: Network, name: str, port: int | None) -> Facts:
     )
 
 
+def gather_vm() -> Facts:
+    """Ask the same for a virtual machine, which needs less."""
+    system = _system()
+    processor = platform.machine()
+    return Facts(
+        root=os.getuid() == 0,
+        system=system,
+        packages=_installed(VM_TOOLS, system),
+        kernel=(),
+        port_taken=False,
+        up=None,
+        overlap=None,
+        free_gigabytes=_free_gigabytes(),
+        wanted_gigabytes=VM_FREE_GIGABYTES,
+        processor="" if processor == VM_PROCESSOR else processor,
+    )
+
+
 def main(arguments: list[str]) -> int:
-    """Check for ``up`` or ``test``; the other words need no more than root."""
+    """Check for ``up``, ``test`` or ``vm``; the other words need no more than root."""
     word = arguments[0] if arguments else ""
     asks_help = not arguments or {"-h", "--help", "--list"} & set(arguments)
-    if word not in {"up", "test"} or asks_help:
+    if word not in {"up", "test", "vm"} or asks_help:
         return 0
     is_test = word == "test"
     port = None if is_test else _port(arguments)
@@ -135,10 +172,13 @@ def main(arguments: list[str]) -> int:
     except ValueError as error:
         sys.stderr.write(f"bin/lab: {error}\n")
         return 1
-    found = complaints(gather(chosen, "" if is_test else LABORATORY, port), chosen)
+    is_vm = word == "vm"
+    facts = gather_vm() if is_vm else gather(chosen, "" if is_test else LABORATORY, port)
+    found = complaints(facts, chosen)
     if not found:
         return 0
-    sys.stderr.write("A laboratory cannot come up here yet:\n")
+    what = "The virtual machine cannot boot" if is_vm else "A laboratory cannot come up"
+    sys.stderr.write(f"{what} here yet:\n")
     sys.stderr.writelines(f"  * {one}\n" for one in found)
     return UNAVAILABLE
 
@@ -161,11 +201,16 @@ def _system() -> str:
     return " ".join(pairs.get(key, "").strip('"') for key in ("ID", "ID_LIKE")).strip()
 
 
-def _missing_packages() -> tuple[str, ...]:
+def _installed(tools: Mapping[str, str], system: str) -> tuple[str, ...]:
+    """Install the packages of these that are not here, where we may; get those still missing."""
+
     def is_here(tool: str) -> bool:
         return Path(tool).exists() if tool.startswith("/") else shutil.which(tool) is not None
 
-    return tuple(sorted({package for tool, package in TOOLS.items() if not is_here(tool)}))
+    packages = tuple(sorted({package for tool, package in tools.items() if not is_here(tool)}))
+    if packages and os.getuid() == 0 and is_debian(system) and _install(packages):
+        return ()
+    return packages
 
 
 def _install(packages: tuple[str, ...]) -> bool:

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 SEND_TIMEOUT_S = 0.1
 FULL_QUEUE_PAUSE_S = 0.002
 """Two frames at 125 kbit/s. A full queue of the kernel says nothing when it has room again."""
+GONE = (errno.ENODEV, errno.ENXIO)
+"""The kernel says once to a listener that its interface is no more, and is silent from then on."""
 MOST_OTHERS = 100
 """Frames that are no data, taken at a time: a flood of bus errors must not hold up the loop."""
 
@@ -161,6 +163,8 @@ class CanLink:
         except (can.CanError, OSError, ValueError, termios.error) as error:
             reason = error.__cause__ or error
             self._trouble.begin(reason)
+            if isinstance(error, can.CanError) and error.error_code in GONE:
+                self.close()
             raise CommunicationLost(
                 f"CAN bus {self.name} does not work any more: {reason}. {self._advice()}"
             ) from error

@@ -299,6 +299,16 @@ class TestTrouble:
         assert scripted.receive(1.0) == Frame(0x13C, b"\x01")
         assert len(logged(caplog)) == 2
 
+    def test_an_interface_that_is_no_more_is_no_silence(
+        self, scripted: CanLink, script: Script
+    ) -> None:
+        script.acts = [can.CanOperationError("Error receiving: No such device", errno.ENODEV)]
+        with pytest.raises(CommunicationLost, match="No such device"):
+            scripted.receive(0.0)
+        for _ in range(2):
+            with pytest.raises(CommunicationLost, match="open the device again"):
+                scripted.receive(0.0)
+
     def test_a_full_queue_is_waited_for(
         self, scripted: CanLink, script: Script, caplog: pytest.LogCaptureFixture
     ) -> None:

@@ -35,11 +35,18 @@ def test_nothing_is_missing_on_a_good_machine() -> None:
         (replace(GOOD, up="lab"), ["up already", "bin/lab down"]),
         (replace(GOOD, overlap="address 198.18.0.7/24 of eth0"), ["eth0", "BEM_LAB_SUBNET"]),
         (replace(GOOD, free_gigabytes=0.5), ["only 0.5 GB", "BEM_LAB_STATE"]),
+        (replace(GOOD, processor="aarch64"), ["aarch64", "a kernel for x86_64"]),
     ],
 )
 def test_each_is_said_with_its_remedy(facts: Facts, said: list[str]) -> None:
     (found,) = complaints(facts, NETWORK)
     assert all(part in found for part in said)
+
+
+def test_a_virtual_machine_needs_less_room() -> None:
+    facts = replace(GOOD, free_gigabytes=2.0)
+    assert complaints(facts, NETWORK)
+    assert not complaints(replace(facts, wanted_gigabytes=1), NETWORK)
 
 
 def test_everything_is_said_at_once() -> None:
