@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bem.messages import MAX_DEVICES
+from bem.messages import MAX_DEFINITION, MAX_DEVICES
 from bem.node.found import LONGEST_FILE, FoundDevices
 
 FLOW = {"place": "serial /dev/bem/flow-001", "state": "free", "driver": "flow"}
@@ -61,7 +61,7 @@ def test_what_comes_and_goes_is_news_and_the_same_again_is_none(search: Search) 
         '[{"place": "x"}]',
         '[{"place": "x", "state": "free", "odd": 1}]',
         "\udc80".encode("utf-8", "surrogatepass").decode("latin-1"),
-        json.dumps([FLOW | {"settings": {"a": "x" * 3000}}]),
+        json.dumps([FLOW | {"settings": {"a": "x" * (MAX_DEFINITION + 1)}}]),
         json.dumps([FLOW | {"settings": {"a": float("nan")}}]),
         " " * (LONGEST_FILE + 1),
     ],
