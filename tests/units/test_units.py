@@ -26,6 +26,7 @@ THRESHOLDS = {
     "bem-manager.service": 2.0,
     "bem-migrate.service": 2.0,
     "bem-node.service": 2.6,
+    "bem-devices.service": 2.6,
     "bem-station@.service": 2.6,
 }
 """The highest exposure allowed, of 10. Units not named here are root's short jobs."""
