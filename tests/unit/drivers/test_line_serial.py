@@ -173,11 +173,14 @@ def test_a_device_that_takes_nothing_is_told(line: SerialLine) -> None:
 
 class TestPullingOut:
     def test_who_waits_is_told_at_once(self, line: SerialLine, port: PtyLinePort) -> None:
-        threading.Timer(0.1, port.close).start()
+        pulling = threading.Timer(0.1, port.close)
+        pulling.start()
         start = time.monotonic()
         with pytest.raises(CommunicationLost, match=r"flow-001.*plugged in"):
             line.receive(5.0)
         assert time.monotonic() - start < 4
+        # The fixture closes it as well.
+        pulling.join()
 
     def test_who_sends_is_told(self, line: SerialLine, port: PtyLinePort) -> None:
         port.close()
