@@ -4,12 +4,13 @@ import csv
 import io
 import tracemalloc
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from bem.lab.models import Experiment
+from bem.lab.models import Experiment, Sample
 from bem.web.watch.export import samples_as_csv
 
 HEADER = [
@@ -47,6 +48,31 @@ def test_csv_has_units_in_its_header_and_every_sample(
     assert rows[1][-1] == ""
     assert rows[4500][0] == "4499.000000"
     assert rows[4500][-1] == "25.0"
+
+
+def test_what_is_exported_reads_back_as_every_sample_to_the_last_bit(
+    viewer: Client, experiment: Experiment, record: Record
+) -> None:
+    record(3)
+    Sample.objects.filter(seq=1).update(voltage=-0.1 - 0.2, current=1e-300 / 3, charge_out=1 / 3)
+    Sample.objects.filter(seq=2).update(elapsed_us=2**53 + 1, power=-1e300 / 3)
+    quantities = (
+        *("voltage", "current", "power"),
+        *("charge_in", "charge_out", "energy_in", "energy_out"),
+    )
+    read = [
+        (
+            int(Decimal(row[0]) * 1_000_000),
+            *(int(text) for text in row[2:4]),
+            *(float(text) for text in row[4:11]),
+            *(float(text) if text else None for text in row[11:]),
+        )
+        for row in _csv(viewer, experiment)[1:]
+    ]
+    kept = Sample.objects.order_by("seq").values_list(
+        "elapsed_us", "step", "cycle", *quantities, "extra"
+    )
+    assert read == [(*sample[:-1], *sample[-1]) for sample in kept]
 
 
 def test_unix_time_runs_with_the_clock_when_the_run_is_in_time_lapse(
