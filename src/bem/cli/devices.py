@@ -82,6 +82,8 @@ def watch_devices(settings: Settings) -> int:
             else:
                 trouble.end()
         soon.wait(settings.node.scan_s or None)
+    # It leaves nothing behind that looks like news.
+    settings.found_devices.unlink(missing_ok=True)
     return 0
 
 
