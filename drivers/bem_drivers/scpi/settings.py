@@ -1,5 +1,6 @@
 """What a person says about one SCPI instrument: where it is, and which description explains it."""
 
+from abc import ABC, abstractmethod
 from typing import Annotated, Any, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
@@ -8,10 +9,11 @@ from bem_drivers.line import LineAddress
 from bem_drivers.scpi.description import LoadDescription, MeterDescription, SourceDescription
 from bem_drivers.scpi.description_file import check_description, load_description
 
+Description = SourceDescription | LoadDescription | MeterDescription
 _D = TypeVar("_D", SourceDescription, LoadDescription, MeterDescription)
 
 
-class _Explained(BaseModel):
+class _Explained(BaseModel, ABC):
     """A description that is named by ``instrument`` or given inline."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -35,11 +37,12 @@ class _Explained(BaseModel):
                 "give either 'instrument' (the name or file of a description) or 'description' "
                 "(the description itself)"
             )
-        self._check()
+        self.described()
         return self
 
-    def _check(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def described(self) -> Description:
+        """Read the description. Raises DescriptionError, a ValueError."""
 
     def _described(self, model: type[_D]) -> _D:
         if self.instrument is not None:
@@ -54,9 +57,6 @@ class DescribedSource(_Explained):
         """Read the description. Raises DescriptionError, a ValueError."""
         return self._described(SourceDescription)
 
-    def _check(self) -> None:
-        self.described()
-
 
 class DescribedLoad(_Explained):
     """An electronic load that is described by lines of SCPI."""
@@ -65,9 +65,6 @@ class DescribedLoad(_Explained):
         """Read the description. Raises DescriptionError, a ValueError."""
         return self._described(LoadDescription)
 
-    def _check(self) -> None:
-        self.described()
-
 
 class DescribedMeter(_Explained):
     """A meter that is described by lines of SCPI."""
@@ -75,9 +72,6 @@ class DescribedMeter(_Explained):
     def described(self) -> MeterDescription:
         """Read the description. Raises DescriptionError, a ValueError."""
         return self._described(MeterDescription)
-
-    def _check(self) -> None:
-        self.described()
 
 
 class _Placed(BaseModel):

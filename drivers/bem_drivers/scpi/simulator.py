@@ -403,7 +403,7 @@ class ScpiPowerUnit(ScpiMeterUnit):
         output = self.description.output
         if same_line(line, output.ask):
             return (output.answers_on if self.output_on else output.answers_off)[0]
-        present = self.description.modes.get(self._mode.value)  # type: ignore[call-overload]
+        present = self.description.modes.get(self._mode.value)  # type: ignore[call-overload]  # any mode of a device, of which it has some
         for mode in self.description.modes.values():
             if mode.ask is not None and same_line(line, mode.ask):
                 return str(present.answers[0])
@@ -445,7 +445,7 @@ class ScpiPowerUnit(ScpiMeterUnit):
             wanted = self._least("voltage", ratings.voltage_max)
             self._lead.regulate(Command(Mode.CV, wanted), 0.0, most)
             return
-        mode = self.description.modes[self._mode.value]  # type: ignore[index]
+        mode = self.description.modes[self._mode.value]  # type: ignore[index]  # as above
         floor = [
             self._registers[one].value
             for one in mode.bounds
@@ -462,7 +462,7 @@ class ScpiPowerUnit(ScpiMeterUnit):
 
     def _least(self, quantity: str, rated: float) -> float:
         """Get the tightest of the registers in use, for a load only those that bound its mode."""
-        mode = self.description.modes[self._mode.value]  # type: ignore[index]
+        mode = self.description.modes[self._mode.value]  # type: ignore[index]  # as above
         selects = any(one.select for one in self.description.modes.values())
         names: tuple[str, ...] = tuple(self._registers)
         if not self._charges:

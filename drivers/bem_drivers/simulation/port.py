@@ -1,15 +1,12 @@
 """The far ends of real lines, for simulated devices: a pseudo-terminal and a TCP server."""
 
-import contextlib
-import os
-import pty
 import select
 import socket
-import tty
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol
 
+from bem_drivers.simulation.terminal import LinkedTerminal
 from bem_drivers.simulation.unit import encoded
 
 _READ_SIZE = 4096
@@ -52,49 +49,23 @@ class _Inbox:
 
 
 class PtyLinePort:
-    """A pseudo-terminal reachable by the symbolic link ``link`` for as long as it is open.
-
-    It keeps the client's end open itself, so that clients may come and go (or be killed) without
-    an end-of-file for the simulator.
-    """
+    """A serial port at ``link``: a :class:`LinkedTerminal` that carries lines."""
 
     def __init__(self, link: Path) -> None:
-        self._link = link
         self._inbox = _Inbox()
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self._name = os.ttyname(self._slave)
-        # Under another name first: a link is never missing while one port replaces another.
-        interim = link.with_name(f".{link.name}.{os.getpid()}")
-        interim.unlink(missing_ok=True)
-        interim.symlink_to(self._name)
-        interim.replace(link)
+        self._terminal = LinkedTerminal(link)
 
     def fileno(self) -> int:
-        return self._master
+        return self._terminal.fileno()
 
     def read(self) -> list[str]:
-        try:
-            return self._inbox.lines(os.read(self._master, _READ_SIZE))
-        except BlockingIOError:
-            return []
+        return self._inbox.lines(self._terminal.read())
 
     def write(self, lines: Iterable[str]) -> None:
-        data = encoded(lines)
-        if data:
-            with contextlib.suppress(BlockingIOError):
-                os.write(self._master, data)
+        self._terminal.write(encoded(lines))
 
     def close(self) -> None:
-        if self._master < 0:
-            return
-        with contextlib.suppress(OSError):
-            if str(self._link.readlink()) == self._name:
-                self._link.unlink()
-        os.close(self._slave)
-        os.close(self._master)
-        self._master = self._slave = -1
+        self._terminal.close()
 
 
 class TcpLinePort:

@@ -5,18 +5,14 @@ serial number, status flags and standard data frames. It keeps the client's end 
 that clients may come and go (or be killed) without an end-of-file for the simulator.
 """
 
-import contextlib
-import os
-import pty
-import tty
 from collections.abc import Iterable
 from pathlib import Path
 
 from bem_drivers.can import Frame
+from bem_drivers.simulation.terminal import LinkedTerminal
 
 _OK = b"\r"
 _REFUSED = b"\a"
-_READ_SIZE = 4096
 _LONGEST_LINE = 64
 _ANSWERS = {b"V": b"V1013\r", b"N": b"NBEM1\r", b"F": b"F00\r"}
 
@@ -25,41 +21,29 @@ class SlcanPort:
     """A pseudo-terminal reachable by the symbolic link ``link`` for as long as it is open."""
 
     def __init__(self, link: Path) -> None:
-        self._link = link
         self._buffer = bytearray()
         self._replies = bytearray()
         self._channel_open = False
-        self._master, self._slave = pty.openpty()
-        tty.setraw(self._slave)
-        os.set_blocking(self._master, False)
-        self._name = os.ttyname(self._slave)
-        # Under another name first: a link is never missing while one port replaces another.
-        interim = link.with_name(f".{link.name}.{os.getpid()}")
-        interim.unlink(missing_ok=True)
-        interim.symlink_to(self._name)
-        interim.replace(link)
+        self._terminal = LinkedTerminal(link)
 
     def fileno(self) -> int:
         """The file descriptor to wait on."""
-        return self._master
+        return self._terminal.fileno()
 
     def read(self) -> list[Frame]:
         """Take what the client has written: answer its commands, return its frames."""
-        try:
-            self._buffer += os.read(self._master, _READ_SIZE)
-        except BlockingIOError:
-            return []
+        self._buffer += self._terminal.read()
         *lines, rest = bytes(self._buffer).split(b"\r")
         self._buffer[:] = rest if len(rest) <= _LONGEST_LINE else b""
         frames = [frame for line in lines if (frame := self._take(line)) is not None]
         replies, self._replies[:] = bytes(self._replies), b""
-        self._write(replies)
+        self._terminal.write(replies)
         return frames
 
     def write(self, frames: Iterable[Frame]) -> None:
         """Give frames to the client; without an open channel they are lost, as on a real bus."""
         if self._channel_open:
-            self._write(
+            self._terminal.write(
                 b"".join(
                     f"t{frame.frame_id:03X}{len(frame.data)}{frame.data.hex().upper()}\r".encode()
                     for frame in frames
@@ -68,14 +52,7 @@ class SlcanPort:
 
     def close(self) -> None:
         """Pull the adapter out: the client's reads and writes fail from now on. Idempotent."""
-        if self._master < 0:
-            return
-        with contextlib.suppress(FileNotFoundError):
-            if str(self._link.readlink()) == self._name:
-                self._link.unlink()
-        os.close(self._slave)
-        os.close(self._master)
-        self._master = self._slave = -1
+        self._terminal.close()
 
     def _take(self, line: bytes) -> Frame | None:
         command = line[:1]
@@ -96,12 +73,6 @@ class SlcanPort:
             reply = _ANSWERS.get(command, _REFUSED if command else _OK)
         self._replies += reply
         return frame
-
-    def _write(self, data: bytes) -> None:
-        """Write what fits: when nobody reads, the rest is lost as in a full adapter."""
-        if data:
-            with contextlib.suppress(BlockingIOError):
-                os.write(self._master, data)
 
 
 def _parse(line: bytes) -> Frame | None:

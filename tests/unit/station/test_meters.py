@@ -348,7 +348,7 @@ def test_closing_that_fails_and_a_reading_that_is_none_cost_the_meter_only(
     device.read = lambda: None  # type: ignore[method-assign, assignment, return-value]  # as above
     metered.meters[0].turn()
     assert "its driver failed" in metered.meters[0].state.lost
-    device.read = read  # type: ignore[method-assign]
+    device.read = read  # type: ignore[method-assign]  # the test's own
     device.error = CommunicationLost("gone")
     metered.meters[0].turn()
     device.error = None
@@ -384,7 +384,7 @@ def test_a_long_period_leaves_its_values_fresh(
         reads.append(1)
         return read()
 
-    device.read = counted  # type: ignore[method-assign]
+    device.read = counted  # type: ignore[method-assign]  # the test's own
     clock = SystemStationClock()
     with Meters([Meter(meter(stale_s=0.5), device, clock)], 30.0, clock):
         wait_until(lambda: len(reads) > 3, "the meter to be read within its stale_s")
@@ -399,7 +399,7 @@ def test_meters_that_hang_do_not_hold_up_the_end_of_the_station(make_bench: Benc
         released.wait(60)
         raise CommunicationLost("it hung")
 
-    device.read = hang  # type: ignore[method-assign]
+    device.read = hang  # type: ignore[method-assign]  # the test's own
     meters = [Meter(meter(name=name), device, bench.clock) for name in ("a", "b", "c")]
     with Meters(meters, 0.1, bench.clock):
         began = time.monotonic()
