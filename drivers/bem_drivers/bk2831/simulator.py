@@ -7,13 +7,14 @@ so that driver and simulator cannot agree on an error.
 
 import random
 import re
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bem_drivers.simulation import Record
 from bem_drivers.simulation.circuit import Terminals
+from bem_drivers.simulation.faults import changed
 from bem_drivers.simulation.spec import Place, SimulatorSpec
 
 FunctionName = Literal["VOLT:DC", "CURR:DC", "VOLT:AC", "CURR:AC", "RES"]
@@ -28,7 +29,6 @@ _NAMES = "|".join(_FUNCTIONS)
 _CHOOSE = re.compile(rf":FUNC ({_NAMES})", re.IGNORECASE)
 _RANGE = re.compile(rf":({_NAMES}):RANGE(?: (\S+)|:AUTO (ON))", re.IGNORECASE)
 _NPLC = re.compile(r":VOLT:DC:NPLC (0\.1|1|10)", re.IGNORECASE)
-_SWITCH = {"on": True, "off": False}
 ORDERS = {
     "value X|off": "it measures this number, whatever there is",
     "drift X|off": "it reads this much too high",
@@ -61,19 +61,6 @@ class _Faults:
     frozen: bool = False
     mute: bool = False
     stubborn: bool = False
-
-    def changed(self, name: str, value: str) -> "_Faults":
-        defaults = {one.name: one.default for one in fields(self)}
-        if name not in defaults:
-            raise ValueError(f"no fault {name!r} of a BK 2831E; there are: {', '.join(ORDERS)}")
-        wanted: Any
-        if defaults[name] is False:
-            if value not in _SWITCH:
-                raise ValueError(f"fault {name!r} is 'on' or 'off', not {value!r}")
-            wanted = _SWITCH[value]
-        else:
-            wanted = None if value == "off" else float(value)
-        return replace(self, **{name: wanted})
 
 
 class Bk2831Unit:
@@ -124,7 +111,7 @@ class Bk2831Unit:
         if name == "panel":
             self._choose(value, now_ns)
         else:
-            self._faults = self._faults.changed(name, value)
+            self._faults = changed(self._faults, name, value, "a BK 2831E", ORDERS)
         self._record(now_ns, "fault", {"order": order.strip()})
 
     def _answer(self, said: str, now_ns: int) -> list[str]:

@@ -8,19 +8,19 @@ simulator cannot agree on an error.
 import random
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bem_drivers.base import Command, Mode
 from bem_drivers.simulation import Record
 from bem_drivers.simulation.circuit import Lead
+from bem_drivers.simulation.faults import changed
 from bem_drivers.simulation.spec import Place, SimulatorSpec
 
 FunctionName = Literal["CC", "CV", "CR", "CW"]
 _NUMBER = r"([0-9]+(?:\.[0-9]*)?)"
-_SWITCH = {"on": True, "off": False}
 ORDERS = {
     "voltage V|off": "it measures this voltage, whatever there is",
     "current A|off": "this current flows while its input is on, whatever was told",
@@ -60,19 +60,6 @@ class _Faults:
     frozen: bool = False
     stuck: bool = False
     deaf: bool = False
-
-    def changed(self, name: str, value: str) -> "_Faults":
-        defaults = {one.name: one.default for one in fields(self)}
-        if name not in defaults:
-            raise ValueError(f"no fault {name!r} of an RS-KEL103; there are: {', '.join(ORDERS)}")
-        wanted: Any
-        if defaults[name] is False:
-            if value not in _SWITCH:
-                raise ValueError(f"fault {name!r} is 'on' or 'off', not {value!r}")
-            wanted = _SWITCH[value]
-        else:
-            wanted = None if value == "off" else float(value)
-        return replace(self, **{name: wanted})
 
 
 class Kel103Unit:
@@ -141,7 +128,7 @@ class Kel103Unit:
         elif name == "panel" and value in ("CC", "CV", "CR", "CW"):
             self._choose(value)
         else:
-            self._faults = self._faults.changed(name, value)
+            self._faults = changed(self._faults, name, value, "an RS-KEL103", ORDERS)
         self._record(now_ns, "fault", {"order": order.strip()})
         self._regulate()
 

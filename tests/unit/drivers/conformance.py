@@ -155,7 +155,7 @@ class _Conformance:
 
     @pytest.fixture
     def maker(self) -> Maker:
-        raise NotImplementedError("a class that inherits this one says which drivers it is about")
+        raise AssertionError("a class that inherits this one says which drivers it is about")
 
     @pytest.fixture
     def bench(self, maker: Maker, clock: ManualClock) -> Bench:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import tty
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -61,7 +62,10 @@ class Client:
     def ask(self, text: str, now_ns: int) -> str:
         """Send at an instant; get what comes at once."""
         os.write(self._file, text.encode())
-        for place in self._rig.ports().values():
+        ports = self._rig.ports()
+        # The kernel hands over what was written when it comes to it, in both directions.
+        select.select(list(ports), [], [], 1.0)
+        for place in ports.values():
             place.take(now_ns)
         self._rig.live(now_ns)
         return self.hear()
@@ -74,6 +78,7 @@ class Client:
 
     def hear(self) -> str:
         """Get what came; nothing is an empty string."""
+        select.select([self._file], [], [], 0.05)
         try:
             return os.read(self._file, 4096).decode()
         except BlockingIOError:

@@ -73,10 +73,10 @@ def test_a_driver_that_hangs_or_fails_holds_up_nobody(tmp_path: Path) -> None:
         raise RuntimeError("a driver from outside")
 
     def make(_settings: SerialSettings, _clock: Clock) -> Device:
-        raise NotImplementedError
+        raise AssertionError("a search makes no device")
 
     def probe() -> Probe:
-        return LineProbe(EaSerialSettings, ":IDN*?", hang)  # type: ignore[arg-type] - it is broken
+        return LineProbe(EaSerialSettings, ":IDN*?", hang)  # type: ignore[arg-type]  # it is broken
 
     broken = DriverSpec("broken", "Broken", SerialSettings, make, probe=probe)
     link = tmp_path / "flow"
