@@ -76,7 +76,7 @@ class BmsDriver(Device):
                 before. Errors reported meanwhile come with the next reading.
         """
         listener = self._listener
-        has_news = self._catch_up()
+        self._catch_up()
         violation = listener.tell_violation()
         if violation:
             raise ProtocolViolated(
@@ -84,7 +84,7 @@ class BmsDriver(Device):
                 "has the BMS another firmware?"
             )
         silent_s = (self._clock.monotonic_ns() - listener.complete_ns) / NS_PER_S
-        if not listener.values or (not has_news and silent_s > self._settings.silence_s):
+        if not listener.values or silent_s > self._settings.silence_s:
             raise CommunicationLost(
                 f"{self._name} sent no complete message for {silent_s:.1f} s "
                 f"(silence_s {self._settings.silence_s:g}); {listener.account()}. {REMEDY}"
@@ -128,10 +128,9 @@ class BmsDriver(Device):
             f"{self._name} sent no complete message within {timeout_s:g} s; {seen}. {REMEDY}"
         )
 
-    def _catch_up(self) -> bool:
-        """Take all frames that wait; whether they completed a message."""
+    def _catch_up(self) -> None:
+        """Take all frames that wait."""
         listener = self._listener
-        before = listener.values
         held_up = self._clock.monotonic_ns() - self._looked_ns > HELD_UP_NS
         for _ in range(MOST_FRAMES):
             looked_ns = self._clock.monotonic_ns()
@@ -142,4 +141,3 @@ class BmsDriver(Device):
             listener.take(frame.data, self._looked_ns, self._clock.monotonic_ns())
         if held_up:
             listener.break_off("frames may have been lost while nobody listened")
-        return listener.values is not before

@@ -12,8 +12,8 @@ class Listener:
     """Keeps the newest message, and errors until they have been told.
 
     ``values``: of the newest complete message, each at the arrival of its last fragment; empty
-    before the first. ``complete_ns``: that instant, or the beginning. ``faults``: by name, since
-    the last complete message. ``frames``: how many came.
+    before the first. ``complete_ns``: when it was taken, or the beginning. ``faults``: by name,
+    since the last complete message. ``frames``: how many came.
     """
 
     def __init__(self, scale: codec.Scale, now_ns: int) -> None:
@@ -45,7 +45,7 @@ class Listener:
                         name: Measured(value, earliest_ns)
                         for name, value in codec.values(words, self._scale)
                     }
-                    self.complete_ns = earliest_ns
+                    self.complete_ns = now_ns
                     self.faults = frozenset()
                 case ErrorReport(code):
                     self.faults |= codec.fault_names(code)

@@ -244,6 +244,12 @@ class TestTroubles:
         bench.clock.now_ns += 60 * S
         bench.driver.read()
 
+    def test_after_a_slow_loop_the_next_reading_is_no_loss_either(self, bench: BmsBench) -> None:
+        bench.clock.now_ns += 60 * S
+        bench.driver.read()
+        bench.clock.now_ns += 30 * MS
+        bench.driver.read()
+
     def test_errors_alone_are_a_loss_too(self, bench: BmsBench) -> None:
         bench.order("error 1")
         bench.driver.read()
