@@ -23,7 +23,9 @@ PROTECTION = Protection(2.5, 4.25, -5.0, 5.0, silence_s=1.0)
 def station(
     vcan: VirtualInterface, device_id: int, ends: multiprocessing.connection.Connection
 ) -> None:
-    """Open a unit, say so, and run it when told to; tell the instants of its readings (ns)."""
+    """Open a unit, say so, and run it when told to; tell the instants of its readings (ns) and
+    what it took of a processor (s).
+    """
     settings = {"bus": vcan.bus, "device_id": device_id, "units_on_bus": UNITS}
     device = DRIVER.make(DRIVER.settings.model_validate(settings), SystemClock())
     assert isinstance(device, PowerDevice)
@@ -36,6 +38,7 @@ def station(
     device.keep_alive()
     device.apply(command)
     instants = []
+    worked_s = time.process_time()
     due_s = time.monotonic()
     until_s = due_s + LIFE_S
     while due_s < until_s:
@@ -46,9 +49,10 @@ def station(
         late_s = max(time.monotonic() - due_s, 0)
         due_s += (1 + late_s // PERIOD_S) * PERIOD_S
         time.sleep(max(due_s - time.monotonic(), 0))
+    worked_s = time.process_time() - worked_s
     device.make_safe()
     device.close()
-    ends.send(instants)
+    ends.send((instants, worked_s))
 
 
 def frames_carried(vcan: VirtualInterface) -> int:
@@ -80,14 +84,18 @@ def test_16_units_in_separate_processes_have_no_reading_older_than_two_periods(
         # Stations do not start at the same instant.
         here.send(began_s + 0.2 + number * 0.037)
     instants = []
+    worked_s = 0.0
     for _, here in stations:
         assert here.poll(LIFE_S + LONGEST_START_S), "a station has not ended"
-        instants.append(here.recv())
+        of_one, worked_by_one_s = here.recv()
+        instants.append(of_one)
+        worked_s += worked_by_one_s
     took_s = time.monotonic() - began_s
     for process, _ in stations:
         process.join(10)
         assert process.exitcode == 0
     gaps_s = [(later - earlier) / 1e9 for of_one in instants for earlier, later in pairwise(of_one)]
+    record_property("processor time of a station (%)", round(100 * worked_s / LIFE_S / UNITS, 2))
     record_property("worst gap (s)", round(max(gaps_s), 4))
     record_property("mean gap (s)", round(sum(gaps_s) / len(gaps_s), 4))
     record_property("frames a second", round((frames_carried(vcan) - before) / took_s))

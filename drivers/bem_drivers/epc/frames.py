@@ -157,9 +157,15 @@ class Control:
         """Read a MODE frame of a unit.
 
         Raises:
-            ProtocolViolated: wrong length, or a mode or limit type that does not exist.
+            ProtocolViolated: wrong length, reserved bits set, or a mode or limit type that does
+                not exist.
         """
         raw = decode(MessageId.MODE, data)
+        if raw["reserved"]:
+            raise ProtocolViolated(
+                f"MODE frame {data.hex(' ')} has bits set that no EPC sets; does another device "
+                "use the same identifiers?"
+            )
         try:
             return cls(
                 mode=UnitMode(raw["mode"]),
@@ -343,17 +349,64 @@ def unpack_faults(data: bytes) -> tuple[str, ...]:
     return tuple(name for name in FAULT_NAMES if raw[name])
 
 
+class _Reach(NamedTuple):
+    """What a sensor of a unit can show at all (SI units)."""
+
+    lowest: float
+    highest: float
+
+
+_CALIBRATION = 1.1
+"""A unit's own factors and offsets move the ends of a converter by less than a tenth."""
+_REACHES = {
+    "voltage": _Reach(0.0, 6.0 * _CALIBRATION),
+    "current": _Reach(-16.0 * _CALIBRATION, 17.0 * _CALIBRATION),
+    "supply_voltage": _Reach(0.0, 15.0 * _CALIBRATION),
+    # The STS30 reaches from -45 to 130 degC, farther than the NTC.
+    "temperature_body": _Reach(-45.0, 130.0),
+    "temperature_anode": _Reach(-45.0, 130.0),
+    "temperature_ambient": _Reach(-45.0, 130.0),
+}
+"""Full scale of the converters and of the STS30 (devices.md section 2.6)."""
+
+
 def unpack_electric(data: bytes) -> dict[str, float]:
-    """Read an ELECTRIC frame: voltage (V), current (A), supply_voltage (V)."""
+    """Read an ELECTRIC frame: voltage (V), current (A), supply_voltage (V).
+
+    Raises:
+        ProtocolViolated: wrong length, or more than the converters of a unit can show.
+    """
     raw = decode(MessageId.ELECTRIC, data)
-    return {
-        "voltage": raw["ls_voltage"] / MILLI,
-        "current": raw["ls_current"] / MILLI,
-        "supply_voltage": raw["hs_voltage"] / MILLI,
-    }
+    return _shown(
+        {
+            "voltage": raw["ls_voltage"] / MILLI,
+            "current": raw["ls_current"] / MILLI,
+            "supply_voltage": raw["hs_voltage"] / MILLI,
+        },
+        data,
+    )
 
 
 def unpack_temperatures(data: bytes) -> dict[str, float]:
-    """Read a TEMPERATURES frame (degC): body, anode, ambient; 0 for a sensor that is not there."""
+    """Read a TEMPERATURES frame (degC): body, anode, ambient; 0 for a sensor that is not there.
+
+    Raises:
+        ProtocolViolated: wrong length, or more than the sensors of a unit can show.
+    """
     raw = decode(MessageId.TEMPERATURES, data)
-    return {f"temperature_{name}": raw[name] / DECI for name in ("body", "anode", "ambient")}
+    return _shown(
+        {f"temperature_{name}": raw[name] / DECI for name in ("body", "anode", "ambient")}, data
+    )
+
+
+def _shown(values: dict[str, float], data: bytes) -> dict[str, float]:
+    """Let values pass that a unit can measure: anything else is noise, and no measurement."""
+    for name, value in values.items():
+        reach = _REACHES[name]
+        if not reach.lowest <= value <= reach.highest:
+            raise ProtocolViolated(
+                f"measures {data.hex(' ')} hold a {name} of {value:g}, which no EPC can show "
+                f"({reach.lowest:g} to {reach.highest:g}); does another device use the same "
+                "identifiers?"
+            )
+    return values

@@ -1,5 +1,7 @@
 """The codec of the EPC: no value changes on its way, and no frame that kills a unit is made."""
 
+import struct
+
 import pytest
 from cantools.database.errors import EncodeError
 from hypothesis import given
@@ -77,3 +79,31 @@ def test_what_no_unit_sends_is_told(message_id: int, data: bytes) -> None:
 def test_a_mode_that_does_not_exist_is_told() -> None:
     with pytest.raises(ProtocolViolated, match="MODE frame"):
         Control.unpack(b"\x0e" + bytes(7))
+
+
+def test_reserved_bits_are_told() -> None:
+    with pytest.raises(ProtocolViolated, match="MODE frame"):
+        Control.unpack(b"\x08\x01" + bytes(6))
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (struct.pack("<HhH", 6601, 0, 8000), "voltage of 6.601"),
+        (struct.pack("<HhH", 3700, 18701, 8000), "current of 18.701"),
+        (struct.pack("<HhH", 3700, -17601, 8000), "current of -17.601"),
+        (struct.pack("<HhH", 3700, 0, 16501), "supply_voltage of 16.501"),
+    ],
+)
+def test_measures_that_no_converter_shows_are_no_values(data: bytes, name: str) -> None:
+    with pytest.raises(ProtocolViolated, match=name):
+        frames.unpack_electric(data)
+
+
+@pytest.mark.parametrize("place", range(3))
+@pytest.mark.parametrize("tenths", [-451, 1301])
+def test_temperatures_that_no_sensor_shows_are_no_values(place: int, tenths: int) -> None:
+    told = [250, 250, 250]
+    told[place] = tenths
+    with pytest.raises(ProtocolViolated, match="temperature"):
+        frames.unpack_temperatures(struct.pack("<hhh", *told))
