@@ -6,7 +6,6 @@ a small computer. This subclass keeps its set-up of the adapter and replaces the
 """
 
 import fcntl
-import logging
 import os
 import time
 
@@ -15,10 +14,9 @@ from can.exceptions import error_check
 from can.interfaces.slcan import slcanBus
 from can.typechecking import CanFilters
 
-logger = logging.getLogger(__name__)
+from bem_drivers.can.frame import Frame
+from bem_drivers.can.lawicel import parse, text
 
-_FRAME = ord("t")
-_DATA_AT = 5
 _CARRIAGE_RETURN = 0x0D
 _BELL = 0x07
 _LONGEST_LINE = 64
@@ -97,7 +95,7 @@ class BufferedSlcanBus(slcanBus):
 
     def send(self, msg: Message, timeout: float | None = None) -> None:
         """Send a standard data frame; does not wait until the adapter has put it on the bus."""
-        line = f"t{msg.arbitration_id:03X}{msg.dlc:d}{msg.data.hex().upper()}\r".encode()
+        line = text(Frame(msg.arbitration_id, bytes(msg.data)))
         port = self.serialPortOrig
         if port.write_timeout != timeout:
             port.write_timeout = timeout
@@ -114,11 +112,12 @@ class BufferedSlcanBus(slcanBus):
         while (end := _line_end(pending)) >= 0:
             line = bytes(pending[:end])
             del pending[: end + 1]
-            if line and line[0] == _FRAME:
-                frame = _parse(line)
-                if frame is not None and self._matches_filters(frame):
-                    return frame
-            # Everything else acknowledges a command; a frame lost on the way shows as no answer.
+            # What is no frame acknowledges a command, or was mutilated on its way.
+            frame = parse(line)
+            if frame is not None:
+                message = _message(frame)
+                if self._matches_filters(message):
+                    return message
         if len(pending) > _LONGEST_LINE:
             # Noise of a wrong port or baud rate; no line of the protocol is that long.
             pending.clear()
@@ -132,24 +131,11 @@ def _line_end(buffer: bytearray) -> int:
     return -1
 
 
-def _parse(line: bytes) -> Message | None:
-    """Turn ``tIIILDD..`` into a frame; ``None`` for one mutilated on the serial line.
-
-    That one is lost, as a frame is on a disturbed bus: who waits for it asks again.
-    """
-    try:
-        frame_id = int(line[1:4], 16)
-        length = int(line[4:5])
-        data = bytes.fromhex(line[_DATA_AT : _DATA_AT + 2 * length].decode("ascii"))
-    except ValueError:
-        data, frame_id, length = b"", 0, -1
-    if len(data) != length:
-        logger.debug("the SLCAN adapter sent %r, which is no frame", line)
-        return None
+def _message(frame: Frame) -> Message:
     return Message(
-        arbitration_id=frame_id,
+        arbitration_id=frame.frame_id,
         is_extended_id=False,
-        dlc=length,
-        data=data,
+        dlc=len(frame.data),
+        data=frame.data,
         timestamp=time.time(),
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from bem_drivers.can import Frame
+from bem_drivers.can.lawicel import parse, text
 from bem_drivers.simulation.terminal import LinkedTerminal
 
 _OK = b"\r"
@@ -43,12 +44,7 @@ class SlcanPort:
     def write(self, frames: Iterable[Frame]) -> None:
         """Give frames to the client; without an open channel they are lost, as on a real bus."""
         if self._channel_open:
-            self._terminal.write(
-                b"".join(
-                    f"t{frame.frame_id:03X}{len(frame.data)}{frame.data.hex().upper()}\r".encode()
-                    for frame in frames
-                )
-            )
+            self._terminal.write(b"".join(map(text, frames)))
 
     def close(self) -> None:
         """Pull the adapter out: the client's reads and writes fail from now on. Idempotent."""
@@ -59,7 +55,7 @@ class SlcanPort:
         frame = None
         reply = _OK
         if command == b"t":
-            frame = _parse(line) if self._channel_open else None
+            frame = parse(line) if self._channel_open else None
             reply = _OK if frame is not None else _REFUSED
         elif command in (b"O", b"L"):
             reply = _REFUSED if self._channel_open else _OK
@@ -73,13 +69,3 @@ class SlcanPort:
             reply = _ANSWERS.get(command, _REFUSED if command else _OK)
         self._replies += reply
         return frame
-
-
-def _parse(line: bytes) -> Frame | None:
-    try:
-        length = int(line[4:5])
-        data = bytes.fromhex(line[5:].decode("ascii"))
-        frame_id = int(line[1:4], 16)
-    except ValueError:
-        return None
-    return Frame(frame_id, data) if len(data) == length else None

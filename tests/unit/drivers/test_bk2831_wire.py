@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.fuzzing import fuzz
 from tests.unit.drivers.bk2831_bench import ADDRESS, Bk2831Bench, make
 from tests.unit.drivers.conftest import ManualClock
 
@@ -54,6 +55,7 @@ class TestCodec:
         with pytest.raises(ProtocolViolated, match="no function"):
             codec.parse_function(line)
 
+    @fuzz
     @given(st.text() | st.from_regex(r"[+-]?[0-9.]{1,8}[eE][+-]?[0-9]{1,3}", fullmatch=True))
     def test_values_of_anything(self, line: str) -> None:
         try:
@@ -63,6 +65,7 @@ class TestCodec:
         assert value is None or value == float(line)
         assert value is None or abs(value) <= 1200.0
 
+    @fuzz
     @given(st.text())
     def test_names_of_anything(self, line: str) -> None:
         try:

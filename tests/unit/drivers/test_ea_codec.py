@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.support.fuzzing import fuzz
 
 from bem_drivers.base import DeviceError, ProtocolViolated, WrongDevice
 from bem_drivers.ea import codec
@@ -146,6 +147,7 @@ class TestStates:
 class TestNoise:
     """Whatever comes over the line, nothing is invented of it."""
 
+    @fuzz
     @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
     @example("12.00 V, 0.50 A, 6.0 W" * 2)
     def test_measures_come_of_measures_only(self, text: str) -> None:
@@ -156,6 +158,7 @@ class TestNoise:
         assert all(map(math.isfinite, (measures.voltage, measures.current, measures.power)))
         assert [part.strip()[-1] for part in text.split(",")] == ["V", "A", "W"]
 
+    @fuzz
     @given(st.text() | st.binary().map(lambda data: data.decode("latin-1")))
     def test_nothing_but_errors_of_a_device_come_out(self, text: str) -> None:
         for parse in (codec.parse_identity, codec.parse_output, codec.parse_error):

@@ -6,6 +6,7 @@ import pytest
 from cantools.database.errors import EncodeError
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.fuzzing import fuzz
 
 from bem_drivers.base import Command, Mode, ProtocolViolated
 from bem_drivers.epc import frames
@@ -107,3 +108,54 @@ def test_temperatures_that_no_sensor_shows_are_no_values(place: int, tenths: int
     told[place] = tenths
     with pytest.raises(ProtocolViolated, match="temperature"):
         frames.unpack_temperatures(struct.pack("<hhh", *told))
+
+
+@fuzz
+@given(st.integers(0, 0xF), st.binary(max_size=8))
+def test_whatever_comes_is_told_or_stands_there(message_id: int, data: bytes) -> None:
+    try:
+        signals = frames.decode(message_id, data)
+    except ProtocolViolated:
+        return
+    told = sum(value.bit_count() for value in signals.values() if value >= 0)
+    assert told <= sum(byte.bit_count() for byte in data)
+
+
+@fuzz
+@given(st.binary(max_size=8) | st.binary(min_size=4, max_size=8))
+def test_no_frame_gives_an_invented_value(data: bytes) -> None:
+    for unpack in (frames.unpack_electric, frames.unpack_temperatures):
+        try:
+            values = unpack(data)
+        except ProtocolViolated:
+            continue
+        assert len(data) == 6
+        assert -45.0 <= min(values.values()) <= max(values.values()) <= 130.0
+    for register in REGISTERS:
+        try:
+            low, high = register.unpack(data)
+        except ProtocolViolated:
+            continue
+        counts = round(high * register.scale), round(low * register.scale)
+        assert b"".join((one & 0xFFFF).to_bytes(2, "little") for one in counts) == data
+    try:
+        control = Control.unpack(data)
+    except ProtocolViolated:
+        return
+    first = control.enable | control.mode << 1 | control.limit_type << 4
+    reference = (control.reference & 0xFFFF).to_bytes(2, "little")
+    assert data == bytes([first, 0]) + reference + control.limit.to_bytes(4, "little")
+
+
+@fuzz
+@given(st.binary(max_size=8))
+def test_no_frame_gives_an_invented_identity_or_fault(data: bytes) -> None:
+    try:
+        faults = frames.unpack_faults(data)
+    except ProtocolViolated:
+        assert len(data) != 4
+        return
+    assert len(faults) == (data[0] & 0x3F).bit_count()
+    info = frames.Info.unpack(data)
+    assert (info.device_id, info.serial_number) == (data[0] & 0x3F, data[3])
+    assert info.identity.serial == str(data[3])

@@ -8,6 +8,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.support.fuzzing import fuzz
 from tests.unit.drivers.conftest import ManualClock
 
 from bem.domain.limits import Compare, Limit, Limited, LimitWatch, Progress
@@ -183,6 +184,7 @@ class TestWords:
         with pytest.raises(ProtocolViolated):
             codec.flows(answer)
 
+    @fuzz
     @given(st.text() | st.from_regex(r":MEASure:FLOW:DATA:[-0-9.:]{0,14}"))
     def test_no_text_gives_an_invented_flow(self, answer: str) -> None:
         try:
@@ -194,6 +196,7 @@ class TestWords:
             str(int(part)) for part in answer.strip().split(":")[-2:]
         ]
 
+    @fuzz
     @given(st.text())
     def test_no_text_gives_an_invented_identity(self, answer: str) -> None:
         with pytest.raises(ProtocolViolated):

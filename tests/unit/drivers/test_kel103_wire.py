@@ -6,6 +6,7 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.support.fuzzing import fuzz
 from tests.unit.drivers.conftest import ManualClock
 from tests.unit.drivers.kel103_bench import Kel103Bench, make
 
@@ -70,6 +71,7 @@ class TestCodec:
         with pytest.raises(ProtocolViolated):
             codec.parse_upper(lines)
 
+    @fuzz
     @given(st.lists(st.text(), min_size=4, max_size=4))
     @example(["1V", "1A", "1W", "CW"])
     def test_measures_of_anything(self, lines: list[str]) -> None:
@@ -83,6 +85,7 @@ class TestCodec:
             assert float(line.strip().removesuffix(unit)) == value
         assert measures.function in Function
 
+    @fuzz
     @given(st.text())
     def test_names_of_anything(self, line: str) -> None:
         try:

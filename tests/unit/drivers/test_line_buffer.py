@@ -3,6 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.fuzzing import fuzz
 
 from bem_drivers.base import ProtocolViolated
 from bem_drivers.line.buffer import LONGEST_LINE, LineBuffer
@@ -37,6 +38,7 @@ def test_lines_arrive_whole_however_they_are_cut(
     assert found == lines
 
 
+@fuzz
 @given(st.lists(st.binary(max_size=50)))
 def test_noise_gives_nothing_but_text_that_was_in_it(pieces: list[bytes]) -> None:
     buffer, found = LineBuffer(), []

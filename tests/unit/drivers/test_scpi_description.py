@@ -9,6 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.support.fuzzing import fuzz
 from tests.unit.drivers.conftest import ManualClock
 from tests.unit.drivers.scpi_bench import ADDRESS, meter_bench
 
@@ -141,6 +142,7 @@ def test_what_is_wrong_is_told_with_path_value_and_remedy(
         check_description(RAW | changes, SourceDescription, "my")
 
 
+@fuzz
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -163,6 +165,7 @@ def test_a_line_says_what_it_is_read_as(value: float, form: str) -> None:
     assert said == template.rounded(value)
 
 
+@fuzz
 @given(st.text(max_size=30) | st.from_regex(r"[-+0-9.eE, VAnif]{0,20}", fullmatch=True))
 def test_an_answer_is_a_finite_number_or_refused(text: str) -> None:
     try:
@@ -174,12 +177,14 @@ def test_an_answer_is_a_finite_number_or_refused(text: str) -> None:
     assert float(text.strip(" \t\r\n").removesuffix("V")) == value
 
 
+@fuzz
 @given(st.text(max_size=30))
 def test_a_status_is_a_register_or_refused(text: str) -> None:
     with suppress(ProtocolViolated):
         assert 0 <= bits_of(text) < 2**32
 
 
+@fuzz
 @given(st.text(max_size=30), st.integers(1, 5))
 def test_as_many_values_as_described_or_none(text: str, count: int) -> None:
     with suppress(ProtocolViolated):
@@ -211,6 +216,7 @@ def test_a_meter_that_echoes_needs_one_word(clock: ManualClock) -> None:
         meter.read()
 
 
+@fuzz
 @given(text=st.text(max_size=40))
 def test_whatever_a_meter_answers_no_value_is_invented(text: str) -> None:
     clock = ManualClock()

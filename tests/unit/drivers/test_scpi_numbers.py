@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.fuzzing import fuzz
 
 from bem_drivers.base import ProtocolViolated
 from bem_drivers.scpi.numbers import number, numbers
@@ -68,6 +69,7 @@ def test_a_number_comes_back_as_it_was(value: float, blank: str) -> None:
     assert number(f"{value!r}") == value
 
 
+@fuzz
 @given(st.text() | st.from_regex(r"[0-9+\-.eE VAnif]{0,12}"))
 def test_no_text_gives_an_invented_value(text: str) -> None:
     try:
