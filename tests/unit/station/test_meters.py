@@ -14,7 +14,14 @@ from bem.domain.program import Program
 from bem.runtime.settings import StationDefinition, StationDevice, StationMeter
 from bem.station.clock import SystemStationClock
 from bem.station.meters import Meter, Meters
-from bem_drivers.base import CommunicationLost, DeviceError, Measured, ProtocolViolated, Reading
+from bem_drivers.base import (
+    CommunicationLost,
+    DeviceError,
+    DeviceFault,
+    Measured,
+    ProtocolViolated,
+    Reading,
+)
 
 if TYPE_CHECKING:
     from tests.unit.station.conftest import Bench, ScriptedMeter
@@ -346,8 +353,9 @@ def test_closing_that_fails_and_a_reading_that_is_none_cost_the_meter_only(
 
     device.close = close  # type: ignore[method-assign]  # the defect
     device.read = lambda: None  # type: ignore[method-assign, assignment, return-value]  # as above
-    metered.meters[0].turn()
-    assert "its driver failed" in metered.meters[0].state.lost
+    for _ in range(2):
+        metered.meters[0].turn()
+    assert "its driver gave no reading: what it read is None" in metered.meters[0].state.lost
     device.read = read  # type: ignore[method-assign]  # the test's own
     device.error = CommunicationLost("gone")
     metered.meters[0].turn()
@@ -405,3 +413,26 @@ def test_meters_that_hang_do_not_hold_up_the_end_of_the_station(make_bench: Benc
         began = time.monotonic()
     assert time.monotonic() - began < 3.0
     released.set()
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_meter_that_gives_nothing_but_an_error_ends_the_run(
+    make_bench: BenchMaker, hour_of_charging: Program, required: bool
+) -> None:
+    bench = make_bench(meters=(meter(name="bms", required=required),))
+    bench.meters[0].turn()
+    bench.turn()
+    assert bench.start(hour_of_charging).ok
+    device_of(bench).error = DeviceFault("BMS 0x101 reports temp and sent no values")
+    measure(bench, 0.1)
+    assert bench.state == "fault"
+    reason = "meter bms reports: BMS 0x101 reports temp and sent no values"
+    assert bench.loop.snapshot.reason.startswith(reason)
+    measure(bench, 1.0)
+    bench.order("acknowledge")
+    refused = bench.start(hour_of_charging, uuid.uuid4())
+    assert refused.retry
+    assert refused.reason.startswith(reason)
+    device_of(bench).error = None
+    measure(bench, 0.2)
+    assert bench.start(hour_of_charging, uuid.uuid4()).ok
