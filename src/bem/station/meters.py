@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from bem.runtime.log import Condition
 from bem.runtime.settings import StationMeter
+from bem.station.lock import DeviceHold, StationBusy
 from bem.station.readings import reading_of, refuse_what_is_no_number
 from bem.station.sources import SLOW_STALE_S, Sensors, Source
 from bem.station.supervisor import Cause, Trouble
@@ -23,6 +24,7 @@ from bem_drivers.base import (
     Device,
     DeviceError,
     DeviceFault,
+    DeviceNotFound,
     Measured,
     Reading,
 )
@@ -56,13 +58,23 @@ class MeterState:
 
 
 class Meter:
-    """One meter. :meth:`turn` finds or reads it once, and is for one thread; ``state`` for any."""
+    """One meter. :meth:`turn` finds or reads it once, and is for one thread; ``state`` for any.
 
-    def __init__(self, definition: StationMeter, device: Device, clock: Clock) -> None:
+    ``hold`` keeps others from it; while another process has it, it is lost.
+    """
+
+    def __init__(
+        self,
+        definition: StationMeter,
+        device: Device,
+        clock: Clock,
+        hold: DeviceHold | None = None,
+    ) -> None:
         self.definition = definition
         self.state = MeterState(heard_ns=clock.monotonic_ns())
         self._device = device
         self._clock = clock
+        self._hold = hold
         self._absent = Condition(_LOGGER, f"meter {definition.name} is lost")
         self._unclosed = Condition(_LOGGER, f"meter {definition.name} cannot be closed")
         self._is_open = False
@@ -122,6 +134,12 @@ class Meter:
         else:
             self._unclosed.end()
 
+    def leave(self) -> None:
+        """Let go of it for good."""
+        self.close()
+        if self._hold is not None:
+            self._hold.let_go()
+
     def is_silent(self, now_ns: int) -> bool:
         """Whether its newest value is too old at an instant."""
         return (now_ns - self.state.heard_ns) / 1e9 > self.definition.stale_s
@@ -170,6 +188,13 @@ class Meter:
         return "it has given nothing for too long; is it powered and connected?"
 
     def _open(self) -> None:
+        if self._hold is not None:
+            try:
+                self._hold.take()
+            except StationBusy as busy:
+                raise DeviceNotFound(str(busy)) from busy
+            except OSError as error:
+                raise DeviceNotFound(f"its lock cannot be taken: {error}") from error
         self._device.open()
         self._is_open = True
         self._name_channels()
@@ -328,7 +353,7 @@ class Meters:
             due_ns = max(due_ns + round(every_s * 1e9), self._clock.monotonic_ns())
             left_s = (due_ns - self._clock.monotonic_ns()) / 1e9
             self._ended.wait(max(wait_s, left_s))
-        meter.close()
+        meter.leave()
 
 
 def no_meters(clock: Clock) -> Meters:
@@ -341,9 +366,10 @@ def make_meters(
     make: Callable[[StationMeter], Device],
     period_s: float,
     clock: Clock,
+    hold: Callable[[StationMeter], DeviceHold | None] = lambda _meter: None,
 ) -> Meters:
-    """Make the meters of a station; ``make`` gives the unopened device of each."""
-    meters = [Meter(one, make(one), clock) for one in definitions]
+    """Make the meters of a station; ``make`` gives the unopened device of each, ``hold`` its locks."""
+    meters = [Meter(one, make(one), clock, hold(one)) for one in definitions]
     return Meters(meters, period_s, clock)
 
 
