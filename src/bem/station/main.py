@@ -212,11 +212,18 @@ def station_meters(
     """Make the meters of a station, unopened. ``locks``: the folder of the locks of devices.
 
     Raises:
-        StationUnusable: a driver or its settings are wrong.
+        StationUnusable: a driver or its settings are wrong, or it has a power path.
     """
 
     def make(meter: StationMeter) -> Device:
-        return _device(meter, f"meters.{definition.meters.index(meter)}", clock)
+        path = f"meters.{definition.meters.index(meter)}"
+        device = _device(meter, path, clock)
+        if isinstance(device, PowerDevice):
+            raise StationUnusable(
+                f"{path}.driver {meter.driver!r} drives current, which nobody would switch off at "
+                "a meter: name a driver that only measures, or make it the power path of a station"
+            )
+        return device
 
     def hold(meter: StationMeter) -> DeviceHold | None:
         return None if locks is None else DeviceHold(locks, device_places_of([meter]))
