@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from bem.domain.limits import Limits, trip_limits, violations
-from bem.domain.program import End, Limit, Limited, Mode, Program, Quantity
+from bem.domain.limits import SENSORS, Limits, trip_limits, violations
+from bem.domain.program import End, Limit, Mode, Program, Quantity
 from bem.station.orders import Refused
 from bem.station.power import limits_of
 from bem.station.sources import NO_METERS, Sensors
@@ -27,14 +27,6 @@ class Safeguards:
     required: frozenset[str]
 
 
-_CHANNELS = {
-    Limited.TEMPERATURE: "temperature",
-    Limited.CELL_VOLTAGE: "cell_voltage_",
-    Limited.FLOW: "flow",
-}
-"""Limits on quantities that not every station measures, and how their channels' names begin."""
-
-
 def safeguards(
     program: Program,
     ratings: Ratings,
@@ -47,9 +39,9 @@ def safeguards(
     """Check a program against the device and the battery as it lies there; get what shall hold.
 
     ``values`` is what is measured now with the output off; ``silence_s`` (s) how long the device
-    tolerates silence; ``limits`` are the experiment's own. ``sensors``: all that the station measures
-    when nothing is missing. ``had``: channels that gave values when the run was interrupted; it
-    does not go on with fewer than that.
+    tolerates silence; ``limits`` are the experiment's own. ``sensors``: all that the station
+    measures when nothing is missing. ``had``: channels that gave values when the run was
+    interrupted; it does not go on with fewer than that.
 
     Raises:
         Refused: the program asks for more than the device can do, the open-circuit voltage is
@@ -127,7 +119,7 @@ def _required(
         Refused: none measures what is bounded, or what ends a step; or none does at present; or
             one of those that did gives nothing yet.
     """
-    needed = {_CHANNELS.get(limit.quantity): "limits" for limit in _all_limits(program, limits)}
+    needed = {SENSORS.get(limit.quantity): "limits" for limit in _all_limits(program, limits)}
     if trip.temperature_min is not None or trip.temperature_max is not None:
         needed["temperature"] = "limits"
     for step in program.steps:
