@@ -219,9 +219,7 @@ class Conductor:
             raise Refused(unrecorded, retry=True)
         judged, _, ratings = self.newest()
         sensors = self._meters.sensors(self.power.channels)
-        return safeguards(
-            program, ratings, judged.values, self._silence_s, limits, sensors, had
-        )
+        return safeguards(program, ratings, judged.values, self._silence_s, limits, sensors, had)
 
     def protect(self, guards: Safeguards) -> None:
         """Have the device hold its own limits and watch over us; both are read back.

@@ -172,9 +172,7 @@ class Meter:
 
     def source(self, now_ns: int) -> Source:
         """Get what it is for those who judge its values at an instant."""
-        return Source(
-            f"meter {self.definition.name}", self.definition.stale_s, self._lack(now_ns)
-        )
+        return Source(f"meter {self.definition.name}", self.definition.stale_s, self._lack(now_ns))
 
     def _lack(self, now_ns: int) -> str:
         """Say why it gives no value, unless :meth:`trouble` does."""
@@ -368,7 +366,7 @@ def make_meters(
     clock: Clock,
     hold: Callable[[StationMeter], DeviceHold | None] = lambda _meter: None,
 ) -> Meters:
-    """Make the meters of a station; ``make`` gives the unopened device of each, ``hold`` its locks."""
+    """Make the meters of a station; ``make`` gives each its unopened device, ``hold`` its locks."""
     meters = [Meter(one, make(one), clock, hold(one)) for one in definitions]
     return Meters(meters, period_s, clock)
 

@@ -46,7 +46,9 @@ def impossible(name: str, value: float, ratings: Ratings | None, called: str = "
     low, high = _possible(name, ratings)
     if low <= value <= high:
         return ""
-    return f"{called or name} reads {value:.6g}, which cannot be: {low:g} to {high:g} can be measured"
+    return (
+        f"{called or name} reads {value:.6g}, which cannot be: {low:g} to {high:g} can be measured"
+    )
 
 
 def _possible(name: str, ratings: Ratings | None) -> tuple[float, float]:

@@ -191,9 +191,7 @@ class Supervisor:
     def _oldest_s(self, name: str, sensors: Sensors) -> float:
         return self.stale_s if name in _ESSENTIAL else sensors.source(name).stale_s
 
-    def _doubt(
-        self, reading: Reading, name: str, now_ns: int, sensors: Sensors
-    ) -> Trouble | None:
+    def _doubt(self, reading: Reading, name: str, now_ns: int, sensors: Sensors) -> Trouble | None:
         """Say why a value that is there is no evidence."""
         measured = reading.values.get(name)
         if measured is None:

@@ -32,17 +32,22 @@ def reading(**changes: object) -> Any:  # noqa: ANN401 - it is no reading, which
     return Reading(**given)
 
 
+def measured(value: Any, at_ns: Any = NOW_NS) -> Measured:  # noqa: ANN401 - as a driver may
+    """Make a value as a driver may."""
+    return Measured(value, at_ns)
+
+
 NO_READINGS = {
     "nothing": (None, "what it read is None"),
     "a mapping": ({"voltage": 3.7}, "what it read is {'voltage': 3.7}"),
     "no values": (reading(values=None), "values is None"),
     "a value without its instant": (reading(voltage=3.7), "voltage is 3.7"),
-    "None for a value": (reading(voltage=Measured(None, NOW_NS)), "voltage is None"),  # type: ignore[arg-type]  # as a driver may
-    "text for a value": (reading(voltage=Measured("3.7", NOW_NS)), "voltage is '3.7'"),  # type: ignore[arg-type]  # as a driver may
-    "yes for a value": (reading(voltage=Measured(True, NOW_NS)), "voltage is True"),  # noqa: FBT003 - as a driver may
-    "no instant": (reading(voltage=Measured(3.7, None)), "the instant of voltage is None"),  # type: ignore[arg-type]  # as a driver may
-    "seconds for an instant": (reading(voltage=Measured(3.7, 1.5)), "the instant of voltage"),  # type: ignore[arg-type]  # as a driver may
-    "an instant to come": (reading(voltage=Measured(3.7, 2 * NOW_NS)), "s ahead"),
+    "None for a value": (reading(voltage=measured(None)), "voltage is None"),
+    "text for a value": (reading(voltage=measured("3.7")), "voltage is '3.7'"),
+    "yes for a value": (reading(voltage=measured(True)), "voltage is True"),
+    "no instant": (reading(voltage=measured(3.7, None)), "the instant of voltage is None"),
+    "seconds for an instant": (reading(voltage=measured(3.7, 1.5)), "the instant of voltage"),
+    "an instant to come": (reading(voltage=measured(3.7, 2 * NOW_NS)), "s ahead"),
     "a word for the output": (reading(active="off"), "active is 'off'"),
     "a word for all faults": (reading(faults="temp"), "faults is 'temp'"),
     "a number for a fault": (reading(faults=(4,)), "one of faults is 4"),
