@@ -28,7 +28,8 @@ class DriverSpec:
     ``places(settings)`` names what only one process of a machine may use; nothing where every
     device is one of its own. ``probe()``, where a device can be recognised, says how a search does
     it; ``simulate()``, where there is a simulator, how a bench puts it up. What these two need is
-    imported only then.
+    imported only then. ``has_power_path``: whether its devices drive current, or only measure;
+    ``None`` does not tell, and shows once a device is made.
     """
 
     name: str
@@ -38,6 +39,7 @@ class DriverSpec:
     places: Callable[[Any], tuple[str, ...]] = lambda _settings: ()
     probe: "Callable[[], Probe] | None" = None
     simulate: "Callable[[], SimulatorSpec] | None" = None
+    has_power_path: bool | None = None
 
 
 def driver_names() -> list[str]:

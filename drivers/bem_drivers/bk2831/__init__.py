@@ -43,6 +43,7 @@ DRIVER = DriverSpec(
     places=_places,
     probe=_probe,
     simulate=_simulator,
+    has_power_path=False,
 )
 
 __all__ = ["DRIVER", "Bk2831Settings"]

@@ -54,8 +54,8 @@ class BmsDriver(Device):
         """
         self._link.open()
         self._looked_ns = self._clock.monotonic_ns()
-        # What an earlier connection brought is no longer true.
-        self._listener = self._new_listener()
+        # What an earlier connection brought is no longer true; that there was an error stays so.
+        self._listener = self._new_listener(self._listener.untold_faults)
         try:
             self._await_message()
         except CommunicationLost as error:
@@ -73,7 +73,8 @@ class BmsDriver(Device):
         Raises:
             CommunicationLost: the bus has gone, or no complete message came for ``silence_s``.
             ProtocolViolated: what came is no message of a BMS; once for each reading it came
-                before. Errors reported meanwhile come with the next reading.
+                before. Errors reported meanwhile come with the next reading, also over a new
+                connection.
         """
         listener = self._listener
         self._catch_up()
@@ -94,12 +95,12 @@ class BmsDriver(Device):
     def close(self) -> None:
         self._link.close()
 
-    def _new_listener(self) -> Listener:
+    def _new_listener(self, untold_faults: frozenset[str] = frozenset()) -> Listener:
         settings = self._settings
         scale = codec.Scale(
             settings.volt_per_count, settings.degc_per_count, settings.pascal_per_count
         )
-        return Listener(scale, self._looked_ns)
+        return Listener(scale, self._looked_ns, untold_faults)
 
     # Listening -------------------------------------------------------------------------------
 

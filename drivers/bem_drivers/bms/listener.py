@@ -13,10 +13,13 @@ class Listener:
 
     ``values``: of the newest complete message, each at the arrival of its last fragment; empty
     before the first. ``complete_ns``: when it was taken, or the beginning. ``faults``: by name,
-    since the last complete message. ``frames``: how many came.
+    since the last complete message. ``frames``: how many came. ``untold_faults``: those that came
+    over an earlier connection and have not been told.
     """
 
-    def __init__(self, scale: codec.Scale, now_ns: int) -> None:
+    def __init__(
+        self, scale: codec.Scale, now_ns: int, untold_faults: frozenset[str] = frozenset()
+    ) -> None:
         self.values: dict[str, Measured] = {}
         self.complete_ns = now_ns
         self.faults: frozenset[str] = frozenset()
@@ -24,7 +27,7 @@ class Listener:
         self._scale = scale
         self._assembler = Assembler()
         self._frame_ns = now_ns
-        self._untold_faults: frozenset[str] = frozenset()
+        self.untold_faults = untold_faults
         self._violation = ""
         self._dropped = 0
         self._last_dropped = ""
@@ -49,7 +52,7 @@ class Listener:
                     self.faults = frozenset()
                 case ErrorReport(code):
                     self.faults |= codec.fault_names(code)
-                    self._untold_faults |= self.faults
+                    self.untold_faults |= self.faults
                 case Malformed(reason):
                     self._violation = reason
                 case Dropped(reason):
@@ -62,8 +65,8 @@ class Listener:
 
     def tell_faults(self) -> tuple[str, ...]:
         """Get the errors that are there, and those that came and went since the last call."""
-        told = self.faults | self._untold_faults
-        self._untold_faults = frozenset()
+        told = self.faults | self.untold_faults
+        self.untold_faults = frozenset()
         return tuple(sorted(told))
 
     def tell_violation(self) -> str:

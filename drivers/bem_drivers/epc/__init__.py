@@ -46,6 +46,7 @@ DRIVER = DriverSpec(
     places=_places,
     probe=_probe,
     simulate=_simulator,
+    has_power_path=True,
 )
 
 __all__ = ["DRIVER", "EpcSettings"]

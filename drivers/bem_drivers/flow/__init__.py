@@ -44,6 +44,7 @@ DRIVER = DriverSpec(
     places=_places,
     probe=_probe,
     simulate=_simulator,
+    has_power_path=False,
 )
 
 __all__ = ["DRIVER", "FlowSettings"]

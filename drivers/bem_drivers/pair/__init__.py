@@ -26,6 +26,7 @@ DRIVER = DriverSpec(
     settings=PairSettings,
     make=_make,
     places=_places,
+    has_power_path=True,
 )
 
 __all__ = ["DRIVER", "PairSettings"]

@@ -55,6 +55,7 @@ SOURCE = DriverSpec(
     make=_make_power,
     places=_places,
     simulate=_simulate_source,
+    has_power_path=True,
 )
 LOAD = DriverSpec(
     name="scpi-load",
@@ -63,6 +64,7 @@ LOAD = DriverSpec(
     make=_make_power,
     places=_places,
     simulate=_simulate_load,
+    has_power_path=True,
 )
 METER = DriverSpec(
     name="scpi-meter",
@@ -71,6 +73,7 @@ METER = DriverSpec(
     make=_make_meter,
     places=_places,
     simulate=_simulate_meter,
+    has_power_path=False,
 )
 
 __all__ = ["LOAD", "METER", "SOURCE", "LoadSettings", "MeterSettings", "SourceSettings"]

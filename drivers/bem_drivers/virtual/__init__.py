@@ -8,6 +8,7 @@ DRIVER = DriverSpec(
     title="Virtual cycler with a battery model",
     settings=VirtualSettings,
     make=VirtualDevice,
+    has_power_path=True,
 )
 
 __all__ = ["DRIVER", "VirtualDevice", "VirtualSettings"]

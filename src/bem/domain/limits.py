@@ -49,6 +49,14 @@ class Limited(StrEnum):
     """Any channel whose name begins with ``flow``, L/min."""
 
 
+SENSORS = {
+    Limited.TEMPERATURE: "temperature",
+    Limited.CELL_VOLTAGE: "cell_voltage_",
+    Limited.FLOW: "flow",
+}
+"""Quantities that not every station measures, and how the names of their channels begin."""
+
+
 class Limit(BaseModel):
     """A bound of a run or of a step beyond which the run fails, after ``delay_s`` s without pause.
 

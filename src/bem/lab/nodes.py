@@ -79,7 +79,10 @@ class StationReport(Protocol):
 
 
 class DriverReport(Protocol):
-    """A driver of a node; ``settings`` is the JSON schema of those it takes."""
+    """A driver of a node; ``settings`` is the JSON schema of those it takes.
+
+    ``power``: whether it has a power path; ``None`` where that is not told.
+    """
 
     @property
     def name(self) -> str: ...
@@ -87,6 +90,8 @@ class DriverReport(Protocol):
     def title(self) -> str: ...
     @property
     def settings(self) -> Mapping[str, object]: ...
+    @property
+    def power(self) -> bool | None: ...
 
 
 class NodeReport(Protocol):
@@ -190,7 +195,13 @@ def _is_another(before: Mapping[str, Any] | None, after: Mapping[str, Any] | Non
 
 def _take_drivers(node: Node, reports: Sequence[DriverReport]) -> None:
     drivers = [
-        {"name": one.name, "title": one.title, "settings": dict(one.settings)} for one in reports
+        {
+            "name": one.name,
+            "title": one.title,
+            "settings": dict(one.settings),
+            "power": one.power,
+        }
+        for one in reports
     ]
     kept = DriverList.objects.filter(node=node).first()
     if kept is None or kept.drivers != drivers:

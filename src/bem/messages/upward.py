@@ -104,11 +104,16 @@ class StationReport(Message):
 
 
 class DriverReport(Message):
-    """A driver that a node has. ``settings``: the JSON schema (2020-12) of those it takes."""
+    """A driver that a node has. ``settings``: the JSON schema (2020-12) of those it takes.
+
+    ``power``: whether its devices have a power path, or only measure; ``None`` where the driver
+    does not tell, nor a node from before there was this.
+    """
 
     name: str = Field(max_length=64, pattern=r"^[a-z0-9][a-z0-9_-]*$")
     title: str = Field(max_length=100)
     settings: Data
+    power: bool | None = None
 
 
 class DeviceReport(Message):

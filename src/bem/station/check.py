@@ -36,8 +36,9 @@ def check(settings: Settings, station_id: str, candidate: Path) -> int:
     """Check a definition that is not in force yet; what is wrong goes to standard output,
     since the log goes to the other.
 
-    It must be readable, its drivers must take their settings, no two of its instruments may have
-    a channel of the same name, and no other station of this node may drive the same device.
+    It must be readable, its drivers must take their settings, its meters must only measure, no two
+    of its instruments may have a channel of the same name, and no other station of this node may
+    drive the same device.
 
     Returns:
         The exit code: 0 it can be put in force, 2 it cannot.
@@ -73,7 +74,8 @@ def list_drivers(*, as_json: bool) -> int:
         except Exception as error:  # noqa: BLE001 - a broken driver of another package hides none
             _LOGGER.warning("driver %s cannot be used: %s", name, error)
             continue
-        found.append({"name": spec.name, "title": spec.title, "settings": schema})
+        power = spec.has_power_path
+        found.append({"name": spec.name, "title": spec.title, "settings": schema, "power": power})
     if as_json:
         sys.stdout.write(json.dumps(found) + "\n")
     else:

@@ -5,7 +5,7 @@ acknowledges.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from bem.domain.engine import Outcome, Reading
@@ -92,7 +92,8 @@ class Conductor:
         reading = self._meters.added_to(self.power.read(), self.power.channels)
         now_ns = self._clock.monotonic_ns()
         self.supervisor.ratings = self.power.ratings
-        judged = self.supervisor.judge(reading, now_ns, self.power.commanded)
+        sensors = self._meters.sensors(self.power.channels)
+        judged = self.supervisor.judge(reading, now_ns, self.power.commanded, sensors)
         of_meters = self._meters.troubles(self.power.channels)
         judged = replace(judged, troubles=(*judged.troubles, *of_meters))
         self.judged = judged
@@ -200,8 +201,12 @@ class Conductor:
         judged, at_ns, _ = self.newest()
         return run.reading(judged.values, at_ns)
 
-    def check(self, program: Program, limits: Sequence[Limit]) -> Safeguards:
+    def check(
+        self, program: Program, limits: Sequence[Limit], had: Collection[str] = ()
+    ) -> Safeguards:
         """Make every check before an output goes on; nothing is done to the device.
+
+        ``had``: channels that gave values when the run was interrupted.
 
         Raises:
             Refused: something forbids it.
@@ -213,8 +218,8 @@ class Conductor:
         if unrecorded is not None:
             raise Refused(unrecorded, retry=True)
         judged, _, ratings = self.newest()
-        names = [channel.name for channel in self.channels]
-        return safeguards(program, ratings, judged.values, self._silence_s, limits, names)
+        sensors = self._meters.sensors(self.power.channels)
+        return safeguards(program, ratings, judged.values, self._silence_s, limits, sensors, had)
 
     def protect(self, guards: Safeguards) -> None:
         """Have the device hold its own limits and watch over us; both are read back.

@@ -2,6 +2,8 @@
 
 import hashlib
 import os
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
@@ -29,6 +31,11 @@ class _Lock:
         try:
             self._file = hold(self._path, 0o640)
         except Held as error:
+            if error.holder == str(os.getpid()):
+                raise StationBusy(
+                    f"{self._what} by this station already, as another of its devices: give each "
+                    "its own place in the station's definition"
+                ) from None
             raise StationBusy(
                 f"{self._what} by process {error.holder} already "
                 f"({self._path} is locked); stop that one first"
@@ -63,6 +70,35 @@ class DeviceLock(_Lock):
 
     def __init__(self, folder: Path, place: str) -> None:
         super().__init__(device_lock(folder, place), f"the device at {place} is driven")
+
+
+class DeviceHold:
+    """All locks of one device, taken once they are free and kept until let go of."""
+
+    def __init__(self, folder: Path, places: Iterable[str]) -> None:
+        self._folder = folder
+        self._places = tuple(places)
+        self._held: ExitStack | None = None
+
+    def take(self) -> None:
+        """Take them, unless they are held here already.
+
+        Raises:
+            StationBusy: another process has one of them.
+            OSError: the file of a lock cannot be made.
+        """
+        if self._held is not None:
+            return
+        with ExitStack() as taken:
+            for place in self._places:
+                taken.enter_context(DeviceLock(self._folder, place))
+            self._held = taken.pop_all()
+
+    def let_go(self) -> None:
+        """Leave the device to others."""
+        if self._held is not None:
+            self._held.close()
+            self._held = None
 
 
 def device_lock(folder: Path, place: str) -> Path:

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from math import inf
 from pathlib import Path
 from types import FrameType
@@ -31,7 +31,7 @@ from bem.station.clock import StationClock, SystemStationClock
 from bem.station.desk import CommandDesk
 from bem.station.journal import Journal
 from bem.station.journal_file import JournalError
-from bem.station.lock import DeviceLock, StationBusy, StationLock
+from bem.station.lock import DeviceHold, StationBusy, StationLock
 from bem.station.loop import ControlLoop
 from bem.station.meters import Meters, make_meters
 from bem.station.orders import Order
@@ -70,10 +70,10 @@ def run(settings: Settings, station_id: str) -> int:
         definition = load_station(settings.station_file(station_id))
         socket = _socket(settings, station_id)
         device = power_device(definition, clock)
-        meters = station_meters(definition, clock)
+        meters = station_meters(definition, clock, settings.device_locks)
         with (
             StationLock(settings.station_folder(station_id)),
-            _device_locks(settings, (definition.power, *definition.meters)),
+            _device_locks(settings, definition.power),
             _Signals() as signals,
         ):
             try:
@@ -121,7 +121,7 @@ def switch_off(settings: Settings, station_id: str) -> Literal["off", "busy", "u
         device = power_device(definition, SystemStationClock())
         with (
             StationLock(settings.station_folder(station_id)),
-            _device_locks(settings, (definition.power,)),
+            _device_locks(settings, definition.power),
         ):
             return "off" if _switch_off(device, station_id) else "unverified"
     except StationBusy as busy:
@@ -152,16 +152,18 @@ def device_places_of(devices: Iterable[StationDevice]) -> list[str]:
 
 
 @contextmanager
-def _device_locks(settings: Settings, devices: Iterable[StationDevice]) -> Iterator[None]:
-    """Hold the devices.
+def _device_locks(settings: Settings, device: StationDevice) -> Iterator[None]:
+    """Hold a device.
 
     Raises:
-        StationBusy: another process has one of them.
+        StationBusy: another process has it.
     """
-    with ExitStack() as held:
-        for place in device_places_of(devices):
-            held.enter_context(DeviceLock(settings.device_locks, place))
+    hold = DeviceHold(settings.device_locks, device_places_of([device]))
+    hold.take()
+    try:
         yield
+    finally:
+        hold.let_go()
 
 
 def _renewal(settings: Settings, definition: StationDefinition) -> Renewal | None:
@@ -204,17 +206,29 @@ def power_device(definition: StationDefinition, clock: Clock) -> PowerDevice:
     return device
 
 
-def station_meters(definition: StationDefinition, clock: Clock) -> Meters:
-    """Make the meters of a station, unopened.
+def station_meters(
+    definition: StationDefinition, clock: Clock, locks: Path | None = None
+) -> Meters:
+    """Make the meters of a station, unopened. ``locks``: the folder of the locks of devices.
 
     Raises:
-        StationUnusable: a driver or its settings are wrong.
+        StationUnusable: a driver or its settings are wrong, or it has a power path.
     """
 
     def make(meter: StationMeter) -> Device:
-        return _device(meter, f"meters.{definition.meters.index(meter)}", clock)
+        path = f"meters.{definition.meters.index(meter)}"
+        device = _device(meter, path, clock)
+        if isinstance(device, PowerDevice):
+            raise StationUnusable(
+                f"{path}.driver {meter.driver!r} drives current, which nobody would switch off at "
+                "a meter: name a driver that only measures, or make it the power path of a station"
+            )
+        return device
 
-    return make_meters(definition.meters, make, definition.period_ms / 1000, clock)
+    def hold(meter: StationMeter) -> DeviceHold | None:
+        return None if locks is None else DeviceHold(locks, device_places_of([meter]))
+
+    return make_meters(definition.meters, make, definition.period_ms / 1000, clock, hold)
 
 
 def _device(device: StationDevice, path: str, clock: Clock) -> Device:

@@ -14,8 +14,20 @@ from dataclasses import dataclass, field, replace
 
 from bem.runtime.log import Condition
 from bem.runtime.settings import StationMeter
-from bem.station.supervisor import SLOW_STALE_S, Cause, Trouble
-from bem_drivers.base import Channel, Clock, Device, DeviceError, Measured, Reading
+from bem.station.lock import DeviceHold, StationBusy
+from bem.station.readings import reading_of, refuse_what_is_no_number
+from bem.station.sources import SLOW_STALE_S, Sensors, Source
+from bem.station.supervisor import Cause, Trouble
+from bem_drivers.base import (
+    Channel,
+    Clock,
+    Device,
+    DeviceError,
+    DeviceFault,
+    DeviceNotFound,
+    Measured,
+    Reading,
+)
 
 _LOGGER = logging.getLogger(__name__)
 RETRY_FIRST_S = 1.0
@@ -46,13 +58,23 @@ class MeterState:
 
 
 class Meter:
-    """One meter. :meth:`turn` finds or reads it once, and is for one thread; ``state`` for any."""
+    """One meter. :meth:`turn` finds or reads it once, and is for one thread; ``state`` for any.
 
-    def __init__(self, definition: StationMeter, device: Device, clock: Clock) -> None:
+    ``hold`` keeps others from it; while another process has it, it is lost.
+    """
+
+    def __init__(
+        self,
+        definition: StationMeter,
+        device: Device,
+        clock: Clock,
+        hold: DeviceHold | None = None,
+    ) -> None:
         self.definition = definition
         self.state = MeterState(heard_ns=clock.monotonic_ns())
         self._device = device
         self._clock = clock
+        self._hold = hold
         self._absent = Condition(_LOGGER, f"meter {definition.name} is lost")
         self._unclosed = Condition(_LOGGER, f"meter {definition.name} cannot be closed")
         self._is_open = False
@@ -63,8 +85,9 @@ class Meter:
         self._seen = self.state
         """The state that the control loop has judged last."""
         # Most drivers know their channels before they have found the device: then an experiment
-        # that begins before that records them from the instant at which it comes.
-        with suppress(DeviceError):
+        # that begins before that records them from the instant at which it comes. Whatever is
+        # wrong with them is told by its first turn.
+        with suppress(Exception):
             self._name_channels()
 
     def turn(self) -> float:
@@ -76,7 +99,11 @@ class Meter:
         try:
             if not self._is_open:
                 self._open()
-            self._take(self._device.read())
+            self._take(reading_of(self._device.read(), self._clock.monotonic_ns()))
+        except DeviceFault as error:
+            # It answers: its word counts as that of a reading does.
+            self._lose(str(error), reported=(str(error),))
+            return self._back_off()
         except DeviceError as error:
             if not self._doubted and not self.state.lost:
                 self._doubted = True
@@ -84,8 +111,7 @@ class Meter:
                 self.close()
                 return 0.0
             self._lose(str(error))
-            wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, RETRY_LONGEST_S)
-            return wait_s
+            return self._back_off()
         except Exception as error:
             # A driver with a defect costs its meter, never the thread: nobody would read it again.
             reason = f"its driver failed: {type(error).__name__}: {error}"
@@ -107,6 +133,12 @@ class Meter:
             self._unclosed.begin(f"{type(error).__name__}: {error}")
         else:
             self._unclosed.end()
+
+    def leave(self) -> None:
+        """Let go of it for good."""
+        self.close()
+        if self._hold is not None:
+            self._hold.let_go()
 
     def is_silent(self, now_ns: int) -> bool:
         """Whether its newest value is too old at an instant."""
@@ -132,7 +164,35 @@ class Meter:
             )
         return None
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its channels as far as they are known: some drivers tell only once open."""
+        has = tuple(channel.name for channel in self.state.channels)
+        return has or tuple(self.definition.channels.values())
+
+    def source(self, now_ns: int) -> Source:
+        """Get what it is for those who judge its values at an instant."""
+        return Source(f"meter {self.definition.name}", self.definition.stale_s, self._lack(now_ns))
+
+    def _lack(self, now_ns: int) -> str:
+        """Say why it gives no value, unless :meth:`trouble` does."""
+        lost, silent = self.state.lost, self.is_silent(now_ns)
+        if not lost and not silent:
+            return "it answers without; look at the sensor and its wiring"
+        if self.definition.required:
+            return ""
+        if lost:
+            return f"it is lost: {lost}"
+        return "it has given nothing for too long; is it powered and connected?"
+
     def _open(self) -> None:
+        if self._hold is not None:
+            try:
+                self._hold.take()
+            except StationBusy as busy:
+                raise DeviceNotFound(str(busy)) from busy
+            except OSError as error:
+                raise DeviceNotFound(f"its lock cannot be taken: {error}") from error
         self._device.open()
         self._is_open = True
         self._name_channels()
@@ -148,6 +208,7 @@ class Meter:
         self.state = replace(self.state, channels=channels)
 
     def _take(self, reading: Reading) -> None:
+        refuse_what_is_no_number(reading, self._names)
         values = {
             self._names[name]: measured
             for name, measured in reading.values.items()
@@ -177,11 +238,16 @@ class Meter:
         renamed = self._names[channel.name] != channel.name
         return f"{channel.title} ({self.definition.name})" if renamed else channel.title
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: str, reported: tuple[str, ...] = ()) -> None:
         self._absent.begin(reason)
+        faults = tuple(dict.fromkeys((*self._unseen_faults(), *reported)))
         # Before it is closed, which a dead line may hold up.
-        self.state = replace(self.state, values={}, faults=self._unseen_faults(), lost=reason)
+        self.state = replace(self.state, values={}, faults=faults, lost=reason)
         self.close()
+
+    def _back_off(self) -> float:
+        wait_s, self._retry_s = self._retry_s, min(2 * self._retry_s, RETRY_LONGEST_S)
+        return wait_s
 
 
 class Meters:
@@ -241,6 +307,24 @@ class Meters:
                 values |= {name: one for name, one in state.values.items() if name in names}
         return replace(reading, values=values)
 
+    def sensors(self, own: Sequence[Channel]) -> Sensors:
+        """Get all that the station measures, and what of it is of meters, as of now."""
+        of_power = tuple(channel.name for channel in own)
+        if not self._meters:
+            return Sensors(of_power)
+        now_ns = self._clock.monotonic_ns()
+        of_meters: dict[str, Source] = {}
+        for meter in self._meters:
+            source = meter.source(now_ns)
+            for name in meter.names:
+                if name not in of_power:
+                    of_meters.setdefault(name, source)
+        return Sensors(
+            channels=(*of_power, *of_meters),
+            of_meters=of_meters,
+            unknown=tuple(one.definition.name for one in self._meters if not one.names),
+        )
+
     def clash(self, own: Sequence[Channel]) -> str:
         """Say which channel two instruments of the station have, as far as known; empty if none."""
         named = [("the power path", own)]
@@ -267,7 +351,7 @@ class Meters:
             due_ns = max(due_ns + round(every_s * 1e9), self._clock.monotonic_ns())
             left_s = (due_ns - self._clock.monotonic_ns()) / 1e9
             self._ended.wait(max(wait_s, left_s))
-        meter.close()
+        meter.leave()
 
 
 def no_meters(clock: Clock) -> Meters:
@@ -280,9 +364,10 @@ def make_meters(
     make: Callable[[StationMeter], Device],
     period_s: float,
     clock: Clock,
+    hold: Callable[[StationMeter], DeviceHold | None] = lambda _meter: None,
 ) -> Meters:
-    """Make the meters of a station; ``make`` gives the unopened device of each."""
-    meters = [Meter(one, make(one), clock) for one in definitions]
+    """Make the meters of a station; ``make`` gives each its unopened device, ``hold`` its locks."""
+    meters = [Meter(one, make(one), clock, hold(one)) for one in definitions]
     return Meters(meters, period_s, clock)
 
 

@@ -41,12 +41,14 @@ METER_SETTLE_S = 1.0
 """Measurements sooner than this after a change of the set point are not compared."""
 
 
-def impossible(name: str, value: float, ratings: Ratings | None) -> str:
-    """Say why a finite value cannot be true; empty if it can."""
+def impossible(name: str, value: float, ratings: Ratings | None, called: str = "") -> str:
+    """Say why a finite value cannot be true; empty if it can. ``called``: its name in words."""
     low, high = _possible(name, ratings)
     if low <= value <= high:
         return ""
-    return f"{name} reads {value:.6g}, which cannot be: {low:g} to {high:g} can be measured"
+    return (
+        f"{called or name} reads {value:.6g}, which cannot be: {low:g} to {high:g} can be measured"
+    )
 
 
 def _possible(name: str, ratings: Ratings | None) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from bem.domain.limits import Limits
 from bem.domain.program import Mode as StepMode
 from bem.domain.program import Setpoint
 from bem.runtime.log import Condition
+from bem.station.readings import reading_of
 from bem_drivers.base import (
     OFF,
     Channel,
@@ -146,9 +147,9 @@ class PowerPath:
         """Get a reading.
 
         Raises:
-            DeviceError: as the driver says.
+            DeviceError: as the driver says, or what it returns is no reading.
         """
-        return self._device.read()
+        return reading_of(self._device.read(), self._clock.monotonic_ns())
 
     def keep_alive(self) -> None:
         """Feed the device's watchdog.

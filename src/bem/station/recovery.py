@@ -166,7 +166,8 @@ class Recovery:
             Refused: a check does not pass.
         """
         conductor = self._conductor
-        guards = conductor.check(run.program, run.limits)
+        # A person sees what is missing, and may go on without; the run by itself may not.
+        guards = conductor.check(run.program, run.limits, run.had if by_itself else ())
         # Before the device is written to, which may take longer than a reading stays fresh.
         reading = conductor.newest_reading(run)
         conductor.protect(guards)

@@ -150,6 +150,12 @@ class Run:
         return self._state.activity
 
     @property
+    def had(self) -> frozenset[str]:
+        """The channels that gave values at the newest reading."""
+        last = self._state.last
+        return frozenset() if last is None else frozenset(last.further)
+
+    @property
     def is_off(self) -> bool:
         """Whether the output is off for a person, who must let it go on again."""
         return self._state.activity in ("paused", "waiting")

@@ -1,14 +1,15 @@
 """What is checked before an output goes on, and what then holds."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from bem.domain.limits import Limits, trip_limits, violations
-from bem.domain.program import End, Limit, Limited, Mode, Program, Quantity
+from bem.domain.limits import SENSORS, Limits, trip_limits, violations
+from bem.domain.program import End, Limit, Mode, Program, Quantity
 from bem.station.orders import Refused
 from bem.station.power import limits_of
+from bem.station.sources import NO_METERS, Sensors
 from bem_drivers.base import Protection, Ratings
 
 
@@ -26,27 +27,21 @@ class Safeguards:
     required: frozenset[str]
 
 
-_CHANNELS = {
-    Limited.TEMPERATURE: "temperature",
-    Limited.CELL_VOLTAGE: "cell_voltage_",
-    Limited.FLOW: "flow",
-}
-"""Limits on quantities that not every station measures, and how their channels' names begin."""
-
-
 def safeguards(
     program: Program,
     ratings: Ratings,
     values: Mapping[str, float],
     silence_s: float,
     limits: Sequence[Limit] = (),
-    channels: Iterable[str] = (),
+    sensors: Sensors = NO_METERS,
+    had: Collection[str] = (),
 ) -> Safeguards:
     """Check a program against the device and the battery as it lies there; get what shall hold.
 
     ``values`` is what is measured now with the output off; ``silence_s`` (s) how long the device
-    tolerates silence; ``limits`` are the experiment's own. ``channels`` are the names of all that
-    the station measures when nothing is missing.
+    tolerates silence; ``limits`` are the experiment's own. ``sensors``: all that the station
+    measures when nothing is missing. ``had``: channels that gave values when the run was
+    interrupted; it does not go on with fewer than that.
 
     Raises:
         Refused: the program asks for more than the device can do, the open-circuit voltage is
@@ -63,7 +58,7 @@ def safeguards(
             f"the open-circuit {found[0]}; check battery, wiring and polarity, "
             f"and that this is the battery the program was made for"
         )
-    required = _required(program, trip, limits, values, tuple(channels))
+    required = _required(program, trip, limits, values, sensors, had)
     found = violations(trip, {name: values[name] for name in required})
     if found:
         raise Refused(str(found[0]), retry=True)
@@ -115,33 +110,59 @@ def _required(
     trip: Limits,
     limits: Sequence[Limit],
     values: Mapping[str, float],
-    channels: Sequence[str],
+    sensors: Sensors,
+    had: Collection[str],
 ) -> frozenset[str]:
     """Get the further channels that must keep giving values.
 
     Raises:
-        Refused: none measures what is bounded, or what ends a step; or none does at present.
+        Refused: none measures what is bounded, or what ends a step; or none does at present; or
+            one of those that did gives nothing yet.
     """
-    needed = {_CHANNELS.get(limit.quantity): "limits" for limit in _all_limits(program, limits)}
+    needed = {SENSORS.get(limit.quantity): "limits" for limit in _all_limits(program, limits)}
     if trip.temperature_min is not None or trip.temperature_max is not None:
         needed["temperature"] = "limits"
     for step in program.steps:
         if any(end.quantity is Quantity.TEMPERATURE for end in step.ends):
             needed.setdefault("temperature", f"ends step {step.number} by")
-    needed.pop(None, None)
     required: set[str] = set()
-    for quantity, how in needed.items():
-        found = {name for name in values if name.startswith(str(quantity))}
-        if not found:
-            what = str(quantity).replace("_", " ").strip()
-            # A meter that is switched on after the station must not leave a run to a person.
-            awaited = any(name.startswith(str(quantity)) for name in channels)
-            now = " at present" if awaited else ""
-            raise Refused(
-                f"the program {how} {what}, but this station measures none{now}", retry=awaited
-            )
+    for start, how in needed.items():
+        if start is None:
+            continue
+        found = {name for name in values if name.startswith(start)}
+        missed = [
+            name
+            for name in sorted(set(had).difference(values))
+            if name.startswith(start) and (sensors.unknown or name in sensors.channels)
+        ]
+        if missed or not found:
+            raise _lacking(start, how, sensors, missed)
         required |= found
     return frozenset(required)
+
+
+def _lacking(start: str, how: str, sensors: Sensors, missed: Sequence[str]) -> Refused:
+    """Say that nothing measures what a program needs, or not all that did when it was interrupted.
+
+    A meter that is switched on after the station must not leave a run to a person.
+    """
+    awaited = [
+        name
+        for name in sensors.channels
+        if name.startswith(start) and (not missed or name in missed)
+    ]
+    reasons = sensors.lacking(awaited)
+    if sensors.unknown and (not awaited or set(missed).difference(awaited)):
+        reasons += [f"meter {name} was not found yet" for name in sensors.unknown]
+    what = start.replace("_", " ").strip()
+    if not reasons:
+        return Refused(f"the program {how} {what}, but this station measures none")
+    little = "not all that it did" if missed else "none"
+    return Refused(
+        f"the program {how} {what}, but this station measures {little} at present: "
+        f"{'; '.join(reasons)}",
+        retry=True,
+    )
 
 
 def _all_limits(program: Program, limits: Sequence[Limit]) -> tuple[Limit, ...]:

@@ -11,13 +11,12 @@ from enum import StrEnum
 
 from bem.domain.limits import Limits, violations
 from bem.station.plausible import FrozenWatch, MeterWatch, impossible
+from bem.station.sources import NO_METERS, POWER_PATH, Sensors
 from bem_drivers.base import OFF, Command, Mode, Ratings, Reading
 
 STALE_PERIODS = 3
 STALE_FLOOR_S = 0.5
 """Voltage and current are stale after 3 periods, but not before 0.5 s."""
-SLOW_STALE_S = 10.0
-"""Further channels are dropped when older than this (s)."""
 WRONG_OUTPUT_READINGS = 2
 """Readings in a row that must show another output than commanded: a device may need one to say
 what it does since the last command."""
@@ -125,14 +124,21 @@ class Supervisor:
         self._frozen = FrozenWatch(capacity, time_scale)
         self._differing = 0
 
-    def judge(self, reading: Reading, now_ns: int, commanded: Command) -> Judged:
-        """Judge a reading taken just before ``now_ns`` while ``commanded`` should be held."""
-        troubles: list[Trouble] = []
-        for name in (*_ESSENTIAL, *sorted(self.required)):
-            trouble = self._doubt(reading, name, now_ns)
+    def judge(
+        self, reading: Reading, now_ns: int, commanded: Command, sensors: Sensors = NO_METERS
+    ) -> Judged:
+        """Judge a reading taken just before ``now_ns`` while ``commanded`` should be held.
+
+        ``sensors`` tell which of its values are of meters.
+        """
+        needed = (*_ESSENTIAL, *sorted(self.required))
+        missing = sensors.lacking(name for name in needed if name not in reading.values)
+        troubles = [Trouble(Cause.MISSING, reason) for reason in missing]
+        for name in needed:
+            trouble = self._doubt(reading, name, now_ns, sensors)
             if trouble is not None:
                 troubles.append(trouble)
-        values = self._usable(reading, now_ns)
+        values = self._usable(reading, now_ns, sensors)
         at_ns = None
         if all(name in values for name in _ESSENTIAL):
             values["power"] = values["voltage"] * values["current"]
@@ -164,13 +170,13 @@ class Supervisor:
             self._differing += 1
         self._commanded = commanded
 
-    def _usable(self, reading: Reading, now_ns: int) -> dict[str, float]:
+    def _usable(self, reading: Reading, now_ns: int, sensors: Sensors) -> dict[str, float]:
         """Get what is finite, fresh and possible."""
         return {
             name: measured.value
             for name, measured in reading.values.items()
             if math.isfinite(measured.value)
-            and measured.age_s(now_ns) <= self._oldest_s(name)
+            and measured.age_s(now_ns) <= self._oldest_s(name, sensors)
             and not impossible(name, measured.value, self.ratings)
         }
 
@@ -182,22 +188,25 @@ class Supervisor:
         found = ((Cause.FROZEN, frozen), (Cause.CONTRADICTED, contradicted))
         return [Trouble(cause, reason) for cause, reason in found if reason]
 
-    def _oldest_s(self, name: str) -> float:
-        return self.stale_s if name in _ESSENTIAL else SLOW_STALE_S
+    def _oldest_s(self, name: str, sensors: Sensors) -> float:
+        return self.stale_s if name in _ESSENTIAL else sensors.source(name).stale_s
 
-    def _doubt(self, reading: Reading, name: str, now_ns: int) -> Trouble | None:
+    def _doubt(self, reading: Reading, name: str, now_ns: int, sensors: Sensors) -> Trouble | None:
+        """Say why a value that is there is no evidence."""
         measured = reading.values.get(name)
         if measured is None:
-            return Trouble(Cause.MISSING, f"the device gives no {name}")
+            return None
+        source = sensors.source(name)
+        called = name if source is POWER_PATH else f"{name} of {source.name}"
         if not math.isfinite(measured.value):
-            return Trouble(Cause.INVALID, f"{name} reads {measured.value}, which is no value")
-        unbelievable = impossible(name, measured.value, self.ratings)
+            return Trouble(Cause.INVALID, f"{called} reads {measured.value}, which is no value")
+        unbelievable = impossible(name, measured.value, self.ratings, called)
         if unbelievable:
             return Trouble(Cause.IMPOSSIBLE, unbelievable)
-        age_s, oldest_s = measured.age_s(now_ns), self._oldest_s(name)
+        age_s, oldest_s = measured.age_s(now_ns), self._oldest_s(name, sensors)
         if age_s > oldest_s:
             return Trouble(
-                Cause.STALE, f"{name} is {age_s:.2f} s old, at most {oldest_s:g} s are allowed"
+                Cause.STALE, f"{called} is {age_s:.2f} s old, at most {oldest_s:g} s are allowed"
             )
         return None
 

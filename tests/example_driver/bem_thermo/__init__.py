@@ -42,4 +42,5 @@ DRIVER = DriverSpec(
     places=_places,
     probe=_probe,
     simulate=_simulator,
+    has_power_path=False,
 )

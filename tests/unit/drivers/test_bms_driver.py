@@ -316,6 +316,61 @@ class TestPlugging:
         assert reading.faults == ()
         assert all(one.at_ns > opened_ns for one in reading.values.values())
 
+    def test_an_error_before_a_wrong_message_is_told_after_opening_again(
+        self, bench: BmsBench
+    ) -> None:
+        bench.order("error_once 0x10")
+        bench.order("words 3")
+        bench.clock.now_ns += S
+        with pytest.raises(ProtocolViolated):
+            bench.driver.read()
+        bench.driver.close()
+        bench.driver.open()
+        assert bench.driver.read().faults == ("temp",)
+        assert bench.driver.read().faults == ()
+
+    def test_an_error_before_the_adapter_was_pulled_is_told_when_it_is_back(
+        self, bench: BmsBench
+    ) -> None:
+        receive = bench.link.receive
+        last = [Frame(0x101, b"\x10ERROR\x00\x10")]
+
+        def pulled(_timeout_s: float) -> Frame | None:
+            if last:
+                return last.pop()
+            raise CommunicationLost("the adapter is unplugged")
+
+        bench.link.receive = pulled  # type: ignore[method-assign]  # its last frame, then the loss
+        with pytest.raises(CommunicationLost):
+            bench.driver.read()
+        bench.driver.close()
+        with pytest.raises(DeviceNotFound):
+            bench.driver.open()
+        bench.link.receive = receive  # type: ignore[method-assign]  # as it was
+        bench.driver.open()
+        assert bench.driver.read().faults == ("temp",)
+        assert bench.driver.read().faults == ()
+
+    def test_an_error_that_was_told_is_not_told_after_opening_again(self, bench: BmsBench) -> None:
+        bench.order("error 0x10")
+        bench.clock.now_ns += S
+        assert bench.driver.read().faults == ("temp",)
+        bench.driver.close()
+        bench.order("error off")
+        bench.clock.now_ns += S
+        bench.driver.open()
+        assert bench.driver.read().faults == ()
+
+    def test_an_error_that_kept_it_from_opening_is_not_told_again(self, clock: ManualClock) -> None:
+        bench = make_bench(clock)
+        bench.order("error 0x10")
+        with pytest.raises(DeviceFault, match="temp"):
+            bench.driver.open()
+        bench.order("error off")
+        clock.now_ns += S
+        bench.driver.open()
+        assert bench.driver.read().faults == ()
+
     def test_without_opening_nothing_is_told(self, clock: ManualClock) -> None:
         with pytest.raises(CommunicationLost):
             make_bench(clock).driver.read()

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from bem_drivers.base import PowerDevice
 from bem_drivers.registry import make_device
 
 ROOT = Path(__file__).parents[3]
@@ -30,6 +31,11 @@ def test_the_example_makes_a_device(text: str) -> None:
     example = yaml.safe_load(text)
     power = example.get("power", example)
     assert make_device(power["driver"], power["settings"])
+    for meter in example.get("meters", ()):
+        made = make_device(meter["driver"], meter["settings"])
+        assert not isinstance(made, PowerDevice)
+        has = {channel.name for channel in made.channels}
+        assert has.issuperset(meter["channels"])
 
 
 EXAMPLE = ROOT / "tests/example_driver"

@@ -43,6 +43,7 @@ def node(station: Station) -> Node:
             "name": name,
             "title": driver(name).title,
             "settings": driver(name).settings.model_json_schema(),
+            "power": driver(name).has_power_path,
         }
         for name in ("epc", "flow", "kel103", "source-and-load", "virtual")
     ]
@@ -113,6 +114,7 @@ def test_only_supervisors(operator: User, node: Node, station: Station) -> None:
         ("../etc", GIVEN, "slug", "lower-case"),
         ("x", StationInput(" ", "epc", GIVEN.settings), "name", "at least 1 character"),
         ("x", StationInput("X", "epx", {}), "driver", "no driver 'epx'; it has: epc, flow, kel103"),
+        ("x", StationInput("X", "flow", {}), "driver", "driver 'flow' only measures: choose one"),
         ("x", StationInput("X", "epc", {}), "settings.bus", "is needed"),
         (
             "x",
@@ -179,6 +181,7 @@ def test_meters_are_part_of_the_order(supervisor: User, node: Node) -> None:
     [
         (MeterInput("Not so", "flow", FLOW), "meters.0.name", "beginning with a letter"),
         (MeterInput("m", "no", FLOW), "meters.0.driver", "no driver 'no'"),
+        (MeterInput("m", "virtual"), "meters.0.driver", "drives current, which nobody would"),
         (MeterInput("m", "flow", FLOW, stale_s=0.1), "meters.0.stale_s", "equal to 0.5"),
         (MeterInput("m", "flow", FLOW, {"a": "B"}), "meters.0.channels.a", "lower-case"),
         (
@@ -227,8 +230,22 @@ def test_one_that_is_too_long_to_be_told_back_is_refused(supervisor: User, node:
     assert "at most 16384" in found["meters"][0]
 
 
+@pytest.mark.parametrize("told", [{}, {"power": None}])
+def test_the_node_decides_where_a_driver_does_not_tell_whether_it_has_a_power_path(
+    supervisor: User, node: Node, told: dict[str, None]
+) -> None:
+    kept = DriverList.objects.get(node=node)
+    kept.drivers = [
+        {name: value for name, value in one.items() if name != "power"} | told
+        for one in kept.drivers
+    ]
+    kept.save()
+    given = with_meters(MeterInput("m", "virtual"))
+    assert add_station(supervisor, node, "x", given).action == "define"
+
+
 def test_two_meters_of_one_name(supervisor: User, node: Node) -> None:
-    twice = with_meters(MeterInput("m", "flow", FLOW), MeterInput("m", "virtual"))
+    twice = with_meters(MeterInput("m", "flow", FLOW), MeterInput("m", "flow", FLOW))
     found = problems(lambda: add_station(supervisor, node, "x", twice))
     assert "two have the meter name 'm'" in found["meters"][0]
 

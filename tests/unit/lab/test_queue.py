@@ -150,6 +150,57 @@ def test_what_may_not_follow_waits_for_a_word(
     assert why(alone) == ""
 
 
+HOT = Limit(quantity=Limited.TEMPERATURE, compare=Compare.AT_LEAST, threshold=45.0)
+CELL_HIGH = Limit(quantity=Limited.CELL_VOLTAGE, compare=Compare.AT_LEAST, threshold=4.25)
+DRY = Limit(quantity=Limited.FLOW, compare=Compare.AT_MOST, threshold=1.0)
+
+
+def measures(station: Station, *channels: str, **changes: object) -> None:
+    told = [{"name": name, "unit": "", "title": name} for name in channels]
+    Station.objects.filter(pk=station.pk).update(device="EPC", channels=told, **changes)
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [
+        (
+            HOT,
+            "“one” measures no temperature, so nothing would watch the limit temperature above 45;",
+        ),
+        (CELL_HIGH, "nothing would watch the limit cell voltage above 4.25; it"),
+        (DRY, "nothing would watch the limit flow below 1; it measures pressure_1:"),
+    ],
+)
+def test_a_limit_that_no_sensor_of_the_station_could_watch_is_refused(
+    operator: User, station: Station, queue: Queue, limit: Limit, said: str
+) -> None:
+    waiting = queue("before")
+    measures(station, "pressure_1")
+    with pytest.raises(OperationRefused) as refused:
+        queue("a", limits=[limit])
+    assert said in refused.value.problems["limits"][0]
+    assert "it measures pressure_1: take the limit out" in refused.value.problems["limits"][0]
+    with pytest.raises(OperationRefused, match="measures no"):
+        edit_experiment(operator, waiting, limits=[limit])
+    assert not Experiment.objects.filter(name="a").exists()
+
+
+def test_a_limit_that_a_sensor_of_the_station_watches_is_taken(
+    station: Station, queue: Queue
+) -> None:
+    measures(station, "temperature_body", "cell_voltage_1", "flow_1")
+    assert len(queue("a", limits=[HOT, CELL_HIGH, DRY]).limits) == 3
+
+
+@pytest.mark.parametrize("state", ["lost", "down"])
+def test_a_station_whose_device_was_not_found_yet_may_have_any_sensor(
+    station: Station, queue: Queue, state: str
+) -> None:
+    measures(station, "flow_1")
+    Station.objects.update(device="", state=state)
+    assert queue("a", limits=[HOT]).status == "queued"
+
+
 def test_a_waiting_experiment_is_edited_and_compiled_anew(operator: User, queue: Queue) -> None:
     bound = Limit(quantity=Limited.TEMPERATURE, compare=Compare.AT_LEAST, threshold=45.0)
     waiting = queue("a", limits=[bound], expected={"duration_s": 1.0}, on_interruption="wait")

@@ -57,9 +57,24 @@ def test_one_that_fits(
         (
             {
                 "power": {"driver": "virtual"},
-                "meters": [{"name": "second", "driver": "virtual"}],
+                "meters": [
+                    {
+                        "name": "second",
+                        "driver": "bms",
+                        "settings": {"bus": {}},
+                        "channels": {"temperature_1": "temperature_body"},
+                    }
+                ],
             },
             "the power path and meter second both have a channel 'temperature_body'",
+        ),
+        (
+            {"meters": [{"name": "second", "driver": "virtual"}]},
+            "meters.0.driver 'virtual' drives current, which nobody would switch off at a meter: ",
+        ),
+        (
+            {"power": {"driver": "bms", "settings": {"bus": {}}}},
+            "power.driver 'bms' makes no device with a power path",
         ),
         ({"colour": 1}, "the definition:\n  colour: unknown key"),
     ],
@@ -106,3 +121,4 @@ def test_drivers_are_listed_for_people_and_machines(capsys: pytest.CaptureFixtur
     assert list_drivers(as_json=True) == 0
     found = {one["name"]: one for one in json.loads(capsys.readouterr().out)}
     assert found["virtual"]["settings"]["properties"]["speed"]["exclusiveMinimum"] == 0
+    assert (found["virtual"]["power"], found["bms"]["power"]) == (True, False)

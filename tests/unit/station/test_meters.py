@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +14,16 @@ from bem.domain.limits import Compare, Limit, Limited
 from bem.domain.program import Program
 from bem.runtime.settings import StationDefinition, StationDevice, StationMeter
 from bem.station.clock import SystemStationClock
+from bem.station.lock import DeviceHold, DeviceLock, StationBusy, device_lock
 from bem.station.meters import Meter, Meters
-from bem_drivers.base import CommunicationLost, DeviceError, Measured, ProtocolViolated, Reading
+from bem_drivers.base import (
+    CommunicationLost,
+    DeviceError,
+    DeviceFault,
+    Measured,
+    ProtocolViolated,
+    Reading,
+)
 
 if TYPE_CHECKING:
     from tests.unit.station.conftest import Bench, ScriptedMeter
@@ -346,8 +355,9 @@ def test_closing_that_fails_and_a_reading_that_is_none_cost_the_meter_only(
 
     device.close = close  # type: ignore[method-assign]  # the defect
     device.read = lambda: None  # type: ignore[method-assign, assignment, return-value]  # as above
-    metered.meters[0].turn()
-    assert "its driver failed" in metered.meters[0].state.lost
+    for _ in range(2):
+        metered.meters[0].turn()
+    assert "its driver gave no reading: what it read is None" in metered.meters[0].state.lost
     device.read = read  # type: ignore[method-assign]  # the test's own
     device.error = CommunicationLost("gone")
     metered.meters[0].turn()
@@ -405,3 +415,86 @@ def test_meters_that_hang_do_not_hold_up_the_end_of_the_station(make_bench: Benc
         began = time.monotonic()
     assert time.monotonic() - began < 3.0
     released.set()
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_meter_that_gives_nothing_but_an_error_ends_the_run(
+    make_bench: BenchMaker, hour_of_charging: Program, required: bool
+) -> None:
+    bench = make_bench(meters=(meter(name="bms", required=required),))
+    bench.meters[0].turn()
+    bench.turn()
+    assert bench.start(hour_of_charging).ok
+    device_of(bench).error = DeviceFault("BMS 0x101 reports temp and sent no values")
+    measure(bench, 0.1)
+    assert bench.state == "fault"
+    reason = "meter bms reports: BMS 0x101 reports temp and sent no values"
+    assert bench.loop.snapshot.reason.startswith(reason)
+    measure(bench, 1.0)
+    bench.order("acknowledge")
+    refused = bench.start(hour_of_charging, uuid.uuid4())
+    assert refused.retry
+    assert refused.reason.startswith(reason)
+    device_of(bench).error = None
+    measure(bench, 0.2)
+    assert bench.start(hour_of_charging, uuid.uuid4()).ok
+
+
+def held_elsewhere(bench: "Bench", folder: Path) -> DeviceLock:
+    """Have the meter of a bench at a place whose lock this process takes as another would."""
+    definition = bench.meters[0].definition
+    hold = DeviceHold(folder, ["serial /dev/bem/bms"])
+    bench.meters = [Meter(definition, device_of(bench), bench.clock, hold)]
+    bench.halt()
+    bench.boot()
+    return DeviceLock(folder, "serial /dev/bem/bms")
+
+
+@pytest.mark.parametrize("required", [True, False])
+def test_a_meter_that_another_process_has_is_taken_when_it_is_free(
+    make_bench: BenchMaker, hour_of_charging: Program, tmp_path: Path, required: bool
+) -> None:
+    bench = make_bench(meters=(meter(required=required),))
+    with held_elsewhere(bench, tmp_path):
+        # As another process has it.
+        device_lock(tmp_path, "serial /dev/bem/bms").write_text("4711\n")
+        measure(bench, 0.2)
+        assert device_of(bench).opened == 0
+        assert bench.state == "idle"
+        reply = bench.start(hour_of_charging)
+        assert reply.ok is not required
+        if required:
+            assert reply.retry
+            assert reply.reason.startswith(
+                "meter meter is lost: the device at serial /dev/bem/bms is driven by process 4711"
+            )
+    measure(bench, 0.2)
+    assert device_of(bench).opened == 1
+    assert bench.state == ("idle" if required else "running")
+    if required:
+        assert bench.start(hour_of_charging).ok
+    with pytest.raises(StationBusy), DeviceLock(tmp_path, "serial /dev/bem/bms"):
+        pass
+    bench.meters[0].leave()
+    with DeviceLock(tmp_path, "serial /dev/bem/bms"):
+        pass
+
+
+def test_a_meter_at_the_place_of_another_device_of_its_station_says_so(
+    make_bench: BenchMaker, tmp_path: Path
+) -> None:
+    bench = make_bench(meters=(meter(),))
+    with held_elsewhere(bench, tmp_path):
+        measure(bench, 0.1)
+        assert "by this station already, as another of its devices" in bench.loop.snapshot.reason
+
+
+def test_a_lock_that_cannot_be_made_costs_the_meter_only(
+    make_bench: BenchMaker, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    bench = make_bench(meters=(meter(required=False),))
+    held_elsewhere(bench, tmp_path / "file")
+    measure(bench, 0.1)
+    assert bench.state == "idle"
+    assert "its lock cannot be taken: " in bench.meters[0].state.lost

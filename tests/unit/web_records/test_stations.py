@@ -353,3 +353,30 @@ def test_a_node_that_has_told_no_drivers_yet(supervisor: Client, station: Statio
     assert "Choose a node and a driver" in page(supervisor, f"{ADD}?node=node-1")
     shown = supervisor.post(ADD, TYPED).content.decode()
     assert "is not one of the available choices" in shown
+
+
+@pytest.fixture
+def told(station: Station) -> Station:
+    """A station whose node tells which of its drivers have a power path."""
+    kept = DriverList.objects.get(node=station.node)
+    kept.drivers = [one | {"power": driver(one["name"]).has_power_path} for one in kept.drivers]
+    kept.save()
+    return station
+
+
+def test_a_meter_is_chosen_of_drivers_that_only_measure(supervisor: Client, told: Station) -> None:
+    part = reshaped(supervisor, {"node": "node-1"}, "add")
+    power, meter = part.split('name="meters.0.driver"')
+    assert 'value="epc"' in power
+    assert 'value="flow"' not in power
+    assert 'value="flow"' in meter
+    assert 'value="epc"' not in meter
+
+
+def test_a_meter_with_a_power_path_of_an_earlier_release_says_why_it_is_none(
+    supervisor: Client, told: Station
+) -> None:
+    shown = supervisor.post(ADD, METERS).content.decode()
+    assert "drives current, which nobody would switch off at a meter" in shown
+    assert '<option value="virtual" selected>' in shown
+    assert not Command.objects.exists()

@@ -32,8 +32,8 @@ class Node(models.Model):
 class DriverList(models.Model):
     """The drivers that a node has; apart from it, because few pages need so much text.
 
-    ``drivers``: list of {name, title, settings}, the last the JSON schema of the settings that the
-    driver takes.
+    ``drivers``: list of {name, title, settings, power}. ``settings`` is the JSON schema of those
+    that the driver takes; ``power`` whether it has a power path, ``None`` where that is not told.
     """
 
     node = models.OneToOneField(Node, models.CASCADE, primary_key=True, related_name="driver_list")
@@ -156,8 +156,10 @@ class Station(models.Model):
 
     def spec(self) -> StationSpec:
         """What the compiler needs to know."""
-        # One that has never told of itself may have any.
-        told = bool(self.channels or self.device)
+        # One that has never told of itself may have any, and one whose device was never found tells
+        # of its meters alone.
+        absent = self.state in (self.State.DOWN, self.State.LOST)
+        told = bool(self.device or (self.channels and not absent))
         return StationSpec(
             name=self.name,
             channels=tuple(one["name"] for one in self.channels) if told else None,

@@ -141,7 +141,7 @@ def fingerprint(definition: Mapping[str, Any] | None) -> str:
 
 
 def drivers_of(node: Node) -> dict[str, dict[str, Any]]:
-    """Get the drivers that a node has told: name to {name, title, settings}."""
+    """Get the drivers that a node has told: name to {name, title, settings, power}."""
     told = DriverList.objects.filter(node=node).values_list("drivers", flat=True).first()
     return {str(one["name"]): one for one in told or []}
 
@@ -155,6 +155,9 @@ def _checked(node: Node, slug: str, given: StationInput) -> StationDefinition:
     for prefix, device in devices:
         if device.driver not in drivers:
             problems.add(f"{prefix}driver", no_driver(node, device.driver, drivers))
+            continue
+        if unfit := _unfit(drivers[device.driver], is_power=device is given):
+            problems.add(f"{prefix}driver", unfit)
             continue
         for path, reason in device_problems(node, drivers, device.driver, device.settings):
             name = f"{prefix}{SETTINGS}"
@@ -187,6 +190,24 @@ def _checked(node: Node, slug: str, given: StationInput) -> StationDefinition:
     if definition is None:
         raise AssertionError("a definition that is refused has problems")
     return definition
+
+
+def _unfit(driver: Mapping[str, Any], *, is_power: bool) -> str:
+    """Say why a driver cannot be the power path, or a meter; empty if it can, or that is not told.
+
+    A meter is opened by nobody who would switch it off.
+    """
+    if driver.get("power") in (None, is_power):
+        return ""
+    if is_power:
+        return (
+            f"driver {driver['name']!r} only measures: choose one that drives current, and add "
+            "this one as a meter"
+        )
+    return (
+        f"driver {driver['name']!r} drives current, which nobody would switch off at a meter: "
+        "choose one that only measures, or make it the power path of a station"
+    )
 
 
 def _reason(name: str, said: str) -> str:

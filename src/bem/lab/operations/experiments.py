@@ -5,11 +5,12 @@ from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
+from pydantic import TypeAdapter
 
 from bem.domain.program import Limit, Program
 from bem.lab.models import Battery, Command, Experiment, Intake, Profile, Station
 from bem.lab.operations.errors import OperationRefused, Problems, check_fields, refusal
-from bem.lab.operations.fitting import compile_or_refuse, misfits
+from bem.lab.operations.fitting import compile_or_refuse, misfits, unwatched
 from bem.lab.operations.locks import lock_experiment, said
 from bem.lab.operations.running import stop_experiment
 from bem.lab.operations.waiting import last_position
@@ -17,6 +18,7 @@ from bem.lab.rights import Role, User, require
 
 __all__ = ["cancel_experiment", "edit_experiment", "queue_experiment", "stop_experiment"]
 
+_LIMITS: TypeAdapter[tuple[Limit, ...]] = TypeAdapter(tuple[Limit, ...])
 _UNCHECKED = ("created_by", "channels", "program", "parameters", "limits", "expected")
 
 
@@ -59,7 +61,8 @@ def queue_experiment(
     Raises:
         PermissionDenied: the user is no operator.
         OperationRefused: something of it is missing or retired, the battery is in use elsewhere or
-            does not fit the station, the profile does not run there.
+            does not fit the station, the profile does not run there, or the station has no sensor
+            for a limit.
     """
     require(user, Role.OPERATOR)
     with transaction.atomic():
@@ -184,6 +187,9 @@ def _compile(experiment: Experiment) -> None:
         parameters=experiment.parameters,
         capacity_source=experiment.capacity_source,
     )
+    reasons = unwatched(_LIMITS.validate_python(experiment.limits), experiment.station)
+    if reasons:
+        raise OperationRefused({"limits": reasons})
     experiment.profile_text = profile.text
     experiment.program = _snapshot(program, profile)
 

@@ -1,10 +1,11 @@
 """Which stations can take a battery, and which profiles run there: the reasons why not."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bem.domain.battery import BatterySpec, StationSpec
 from bem.domain.compiling import Capacity, compile_profile
+from bem.domain.limits import SENSORS, Compare, Limit
 from bem.domain.profile.model import Profile as Parsed
 from bem.domain.profile.parameters import fill
 from bem.domain.profile.problems import ProfileErrors
@@ -44,6 +45,29 @@ def misfits(battery: Battery, station: Station) -> list[str]:
             f"{_range(station.current_min, station.current_max)}, battery "
             f"{_range(battery.current_min, battery.current_max)}"
         )
+    return reasons
+
+
+def unwatched(limits: Sequence[Limit], station: Station) -> list[str]:
+    """Get the reasons why limits of an experiment cannot be watched at a station; none if all can.
+
+    Those of a profile are the compiler's business. A station that has not told what it measures may
+    measure everything.
+    """
+    channels = station.spec().channels
+    if channels is None:
+        return []
+    reasons: list[str] = []
+    for limit in limits:
+        start = SENSORS.get(limit.quantity)
+        if start is not None and not any(name.startswith(start) for name in channels):
+            what = limit.quantity.replace("_", " ")
+            side = "above" if limit.compare is Compare.AT_LEAST else "below"
+            reasons.append(
+                f"“{station}” measures no {what}, so nothing would watch the limit {what} {side} "
+                f"{limit.threshold:g}; it measures {', '.join(channels) or 'voltage and current'}: "
+                "take the limit out, or choose a station that has the sensor"
+            )
     return reasons
 
 

@@ -69,9 +69,17 @@ def groups_of(drivers: Drivers, driver: object, prefix: str = "") -> list[Group]
     return groups
 
 
-def driver_field(drivers: Drivers) -> forms.ChoiceField:
-    """Make the choice of a driver."""
-    choices = [(name, f"{one['title']} ({name})") for name, one in drivers.items()]
+def driver_field(drivers: Drivers, chosen: object, *, is_power: bool) -> forms.ChoiceField:
+    """Make the choice of a driver for the power path or a meter.
+
+    Those that are known not to fit are left out, but for the one that is ``chosen``, as an earlier
+    release took it: why it does not fit is told beside it.
+    """
+    choices = [
+        (name, f"{one['title']} ({name})")
+        for name, one in drivers.items()
+        if one.get("power") in (None, is_power) or name == chosen
+    ]
     return forms.ChoiceField(
         label="Driver",
         choices=[("", "Choose a driver"), *choices],
@@ -79,8 +87,10 @@ def driver_field(drivers: Drivers) -> forms.ChoiceField:
     )
 
 
-def meter_fields(drivers: Drivers, place: int, groups: list[Group]) -> dict[str, forms.Field]:
-    """Make the fields of one meter."""
+def meter_fields(
+    drivers: Drivers, place: int, groups: list[Group], chosen: object
+) -> dict[str, forms.Field]:
+    """Make the fields of one meter with its driver as it is chosen."""
     fields: dict[str, forms.Field] = {
         "name": forms.CharField(
             label="Name",
@@ -88,7 +98,7 @@ def meter_fields(drivers: Drivers, place: int, groups: list[Group]) -> dict[str,
             help_text="Its voltage becomes the channel NAME_voltage",
             widget=forms.TextInput(attrs={"placeholder": "meter", **PLAIN_TEXT}),
         ),
-        "driver": driver_field(drivers),
+        "driver": driver_field(drivers, chosen, is_power=False),
         "required": forms.BooleanField(
             label="Needed",
             required=False,

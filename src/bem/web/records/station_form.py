@@ -226,14 +226,16 @@ def station_form(
     of_fields = {
         name: field
         for place, groups in enumerate(of_meters)
-        for name, field in meter_fields.meter_fields(drivers, place, groups).items()
+        for name, field in meter_fields.meter_fields(
+            drivers, place, groups, said.get(f"{meter_fields.prefix_of(place)}driver")
+        ).items()
     }
     silences = {f"{meter_fields.prefix_of(place)}stale_s": "s" for place in range(len(of_meters))}
     content: dict[str, Any] = {
         "__doc__": "A station with the devices that were chosen.",
         "power": power,
         "meters": of_meters,
-        "driver": meter_fields.driver_field(drivers),
+        "driver": meter_fields.driver_field(drivers, said.get("driver"), is_power=True),
         "units": {
             **StationForm.units,
             **silences,
