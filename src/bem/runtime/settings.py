@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -29,6 +30,22 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 HostName = Annotated[str, Field(min_length=1, max_length=255)]
 PortName = Annotated[str, Field(min_length=1, max_length=150)]
+
+
+def _port_in_range(address: str) -> str:
+    port = int(address.rpartition(":")[2])
+    if not 1 <= port <= _HIGHEST_PORT:
+        raise ValueError(f"port {port} is none of 1 to {_HIGHEST_PORT}")
+    return address
+
+
+_HIGHEST_PORT = 65535
+HostAndPort = Annotated[
+    str,
+    Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$", max_length=150),
+    AfterValidator(_port_in_range),
+]
+"""Such as ``10.0.0.5:5025``, ``supply.example.org:5555`` or ``[2001:db8::1]:5025``."""
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 _ID = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 NodeId = Annotated[str, Field(pattern=f"^{_ID}$")]
@@ -147,7 +164,8 @@ class NodeSettings(_Section):
     station that runs from another one ends, so that it is started again from that one.
     ``scan_s``: how often devices are looked for, 0 for never. ``extra_ports`` are serial ports to
     look at besides those that the kernel names, ``slcan_ports`` are CAN adapters behind serial
-    ports.
+    ports, ``tcp_addresses`` devices on the network. ``instruments`` is the folder with descriptions
+    of SCPI instruments, by which a search recognises them.
     """
 
     id: NodeId = "node"
@@ -163,6 +181,8 @@ class NodeSettings(_Section):
     scan_s: float = Field(default=30.0, ge=0, le=86_400)
     extra_ports: tuple[PortName, ...] = Field(default=(), max_length=64)
     slcan_ports: tuple[PortName, ...] = Field(default=(), max_length=64)
+    tcp_addresses: tuple[HostAndPort, ...] = Field(default=(), max_length=64)
+    instruments: Path = Path("/etc/bem/instruments")
 
 
 class Settings(_Section):
