@@ -141,6 +141,7 @@ def test_a_meter_is_offered_to_a_station_and_makes_none_by_itself(
     choice = page(supervisor, places)
     assert f'href="/stations/{stations[0].pk}/edit/?meter={device.pk}"' in choice
     assert f'href="/stations/add/?device={device.pk}"' in choice
+    assert choice.count('aria-current="page"') == 1, "it is among the stations"
     assert viewer.get(places).status_code == 403
     assert supervisor.get("/devices/9999/station/").status_code == 404
 
