@@ -32,19 +32,18 @@ HostName = Annotated[str, Field(min_length=1, max_length=255)]
 PortName = Annotated[str, Field(min_length=1, max_length=150)]
 
 
-def _port_in_range(address: str) -> str:
-    port = int(address.rpartition(":")[2])
-    if not 1 <= port <= _HIGHEST_PORT:
-        raise ValueError(f"port {port} is none of 1 to {_HIGHEST_PORT}")
+def _host_and_port(address: str) -> str:
+    match = re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):([0-9]{1,5})", address)
+    if match is None or not 1 <= int(match[1]) <= _HIGHEST_PORT:
+        raise ValueError(
+            f"write host:port, such as 10.0.0.5:5025 or [2001:db8::1]:5025, the port from 1 to "
+            f"{_HIGHEST_PORT}"
+        )
     return address
 
 
 _HIGHEST_PORT = 65535
-HostAndPort = Annotated[
-    str,
-    Field(pattern=r"^(\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):[0-9]{1,5}$", max_length=150),
-    AfterValidator(_port_in_range),
-]
+HostAndPort = Annotated[str, Field(max_length=150), AfterValidator(_host_and_port)]
 """Such as ``10.0.0.5:5025``, ``supply.example.org:5555`` or ``[2001:db8::1]:5025``."""
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 _ID = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
