@@ -5,12 +5,13 @@ An entry point names a :class:`DriverSpec`, so that another package can bring a 
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
-from bem_drivers.base import Clock, Device, SystemClock
+from bem_drivers.base import Clock, Device, PowerDevice, SystemClock
 
 if TYPE_CHECKING:
     # A station neither searches nor simulates.
@@ -47,8 +48,9 @@ def driver_names() -> list[str]:
     return sorted(point.name for point in entry_points(group=GROUP))
 
 
+@cache
 def driver(name: str) -> DriverSpec:
-    """Get the driver called ``name``.
+    """Get the driver called ``name``; remembered, as each look at what is installed reads files.
 
     Raises:
         LookupError: no such driver; the message lists those installed.
@@ -81,3 +83,13 @@ def make_device(name: str, settings: Mapping[str, Any], clock: Clock | None = No
     """
     spec = driver(name)
     return spec.make(spec.settings.model_validate(settings), clock or SystemClock())
+
+
+def has_power_path(name: str, settings: Mapping[str, Any]) -> bool:
+    """Whether a device of these raw settings drives current, or only measures.
+
+    Raises:
+        LookupError: no such driver.
+        pydantic.ValidationError: settings it does not take.
+    """
+    return isinstance(make_device(name, settings), PowerDevice)

@@ -1,6 +1,6 @@
-"""Ask what is at a serial port, one question after the other."""
+"""Ask what is at a serial port or at a TCP address, one question after the other."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from pydantic import ValidationError
@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from bem_drivers.base import Clock, CommunicationLost, DeviceError, Identity, ProtocolViolated
 from bem_drivers.finding.found import Found, Unknown, shown
 from bem_drivers.finding.probe import LineProbe
-from bem_drivers.line import LineLink, SerialSettings
+from bem_drivers.line import LineLink, SerialSettings, TcpSettings
 from bem_drivers.registry import DriverSpec
 
 ANSWER_S = 0.35
@@ -44,6 +44,13 @@ class _Attempt(NamedTuple):
     start_up_s: float
 
 
+class _Fit(NamedTuple):
+    """A driver that knows the answer, and whose it is."""
+
+    asking: Asking
+    identity: Identity
+
+
 def first_settings(port: str, askings: Sequence[Asking]) -> SerialSettings:
     """Get the settings to open the port with."""
     return _attempts(port, askings)[0].settings
@@ -61,20 +68,52 @@ def search_port(
         DeviceNotFound: the port cannot be opened.
     """
     attempts = _attempts(port, askings)
-    place = attempts[0].settings.name
+
+    def judge(attempt: _Attempt, answer: str) -> Found | Unknown | None:
+        fits = _fits(askings, attempt.question, answer)
+        if not fits:
+            return None
+        probe = fits[0].asking.probe
+        address = _address(probe, attempt.settings, answer, link, clock)
+        return _told(address, fits, answer)
+
+    heard = _heard(attempts, link, clock, until_ns, lambda one: link.change(one.settings))
+    return _search(attempts[0].settings.name, link, heard, judge)
+
+
+def search_tcp(
+    address: TcpSettings, askings: Sequence[Asking], link: LineLink, clock: Clock, until_ns: int
+) -> Found | Unknown:
+    """Find out what is at an address, over one connection; ``link`` is the closed line to it.
+
+    Raises:
+        DeviceNotFound: nothing takes the connection.
+    """
+    # A connection has no speed: each question once.
+    attempts = list({one.question: one for one in _attempts("tcp", askings)}.values())
+
+    def judge(attempt: _Attempt, answer: str) -> Found | Unknown | None:
+        fits = _fits([one for one in askings if _takes_tcp(one, address)], attempt.question, answer)
+        return _told(address, fits, answer) if fits else None
+
+    heard = _heard(attempts, link, clock, until_ns, lambda _attempt: None)
+    return _search(address.name, link, heard, judge)
+
+
+def _search(
+    place: str,
+    link: LineLink,
+    heard: Iterator[tuple[_Attempt, str]],
+    judge: Callable[[_Attempt, str], Found | Unknown | None],
+) -> Found | Unknown:
     said = ""
     link.open()
-    opened_ns = clock.monotonic_ns()
     try:
-        for attempt in attempts:
-            link.change(attempt.settings)
-            for answer in _answers(attempt, link, clock, opened_ns, until_ns):
-                for asking in askings:
-                    identity = _recognised(asking.probe, attempt.question, answer)
-                    if identity is not None:
-                        address = _address(asking.probe, attempt.settings, answer, link, clock)
-                        return _found(asking.spec, address, identity, answer)
-                said = said or answer
+        for attempt, answer in heard:
+            seen = judge(attempt, answer)
+            if seen is not None:
+                return seen
+            said = said or answer
     except CommunicationLost as error:
         return Unknown(place, shown(said), trouble=str(error))
     finally:
@@ -92,22 +131,27 @@ def _attempts(port: str, askings: Sequence[Asking]) -> list[_Attempt]:
     return list(attempts.values())
 
 
-def _answers(
-    attempt: _Attempt, link: LineLink, clock: Clock, opened_ns: int, until_ns: int
-) -> Iterator[str]:
-    """Ask until there is no more hope; gives what came, also what nobody can read."""
-    deaf_until_ns = opened_ns + round(attempt.start_up_s * 1e9)
-    answered = 0
-    while clock.monotonic_ns() < until_ns:
-        asked_ns = clock.monotonic_ns()
-        answer = _ask(attempt.question, link, clock)
-        if answer is not None:
-            answered += 1
-            yield answer
-        if answered >= _UNSURE:
-            return
-        if not answered and asked_ns >= deaf_until_ns:
-            return
+def _heard(
+    attempts: Sequence[_Attempt],
+    link: LineLink,
+    clock: Clock,
+    until_ns: int,
+    prepare: Callable[[_Attempt], None],
+) -> Iterator[tuple[_Attempt, str]]:
+    """Ask each until there is no more hope; gives what came, also what nobody can read."""
+    opened_ns = clock.monotonic_ns()
+    for attempt in attempts:
+        prepare(attempt)
+        deaf_until_ns = opened_ns + round(attempt.start_up_s * 1e9)
+        answered = 0
+        while clock.monotonic_ns() < until_ns:
+            asked_ns = clock.monotonic_ns()
+            answer = _ask(attempt.question, link, clock)
+            if answer is not None:
+                answered += 1
+                yield attempt, answer
+            if answered >= _UNSURE or (not answered and asked_ns >= deaf_until_ns):
+                break
 
 
 def _ask(question: str, link: LineLink, clock: Clock) -> str | None:
@@ -128,6 +172,20 @@ def _ask(question: str, link: LineLink, clock: Clock) -> str | None:
             return line
 
 
+def _fits(askings: Sequence[Asking], question: str, answer: str) -> list[_Fit]:
+    """Get the driver whose device it is, or the descriptions that fit it, of the first in rank."""
+    fits: list[_Fit] = []
+    for asking in sorted(askings, key=lambda one: one.probe.rank):
+        if fits and asking.probe.rank > fits[0].asking.probe.rank:
+            break
+        identity = _recognised(asking.probe, question, answer)
+        if identity is not None:
+            fits.append(_Fit(asking, identity))
+            if asking.probe.rank == 0:
+                break
+    return fits
+
+
 def _recognised(probe: LineProbe, question: str, answer: str) -> Identity | None:
     if probe.question != question:
         return None
@@ -135,6 +193,14 @@ def _recognised(probe: LineProbe, question: str, answer: str) -> Identity | None
         return probe.identify(answer)
     except DeviceError:
         return None
+
+
+def _takes_tcp(asking: Asking, address: TcpSettings) -> bool:
+    try:
+        asking.spec.settings.model_validate({**asking.probe.settings, "address": _said(address)})
+    except ValidationError:
+        return False
+    return True
 
 
 def _address(
@@ -153,9 +219,18 @@ def _address(
     return probe.port.model_validate(same)
 
 
-def _found(spec: DriverSpec, address: SerialSettings, identity: Identity, answer: str) -> Found:
-    said = {"kind": address.kind, **address.model_dump(mode="json", exclude_defaults=True)}
-    settings: dict[str, object] = {"address": said}
+def _told(
+    address: SerialSettings | TcpSettings, fits: Sequence[_Fit], answer: str
+) -> Found | Unknown:
+    if len(fits) > 1:
+        names = " and ".join(one.asking.probe.described_by for one in fits)
+        return Unknown(
+            address.name,
+            shown(answer),
+            trouble=f"the descriptions {names} fit alike: have their patterns tell it apart",
+        )
+    (spec, probe), identity = fits[0]
+    settings: dict[str, object] = {**probe.settings, "address": _said(address)}
     if identity.serial and "serial_number" in spec.settings.model_fields:
         numbered = {**settings, "serial_number": identity.serial}
         try:
@@ -165,3 +240,7 @@ def _found(spec: DriverSpec, address: SerialSettings, identity: Identity, answer
             numbered = settings
         settings = numbered
     return Found(address.name, spec.name, settings, identity, shown(answer))
+
+
+def _said(address: SerialSettings | TcpSettings) -> dict[str, object]:
+    return {"kind": address.kind, **address.model_dump(mode="json", exclude_defaults=True)}

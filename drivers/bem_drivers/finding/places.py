@@ -4,10 +4,14 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import ValidationError
+
 from bem_drivers.finding.probe import CanProbe
+from bem_drivers.line import TcpSettings
 from bem_drivers.registry import driver
 
 _PORT_PREFIXES = ("serial ", "slcan:")
+_ADDRESS_PREFIX = "tcp "
 
 
 def place_names(name: str, settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -41,3 +45,14 @@ def port_of(place: str) -> str | None:
         if place.startswith(prefix):
             return place.removeprefix(prefix).partition(",")[0].partition("@")[0]
     return None
+
+
+def address_of(place: str) -> TcpSettings | None:
+    """Get the address of a place such as ``tcp 10.0.0.5:5025``; ``None``: it is at none."""
+    if not place.startswith(_ADDRESS_PREFIX):
+        return None
+    host, _, port = place.removeprefix(_ADDRESS_PREFIX).rpartition(":")
+    try:
+        return TcpSettings.model_validate({"host": host.strip("[]"), "port": port})
+    except ValidationError:
+        return None

@@ -4,7 +4,7 @@ A probe asks and listens only: nothing of it may change what a device does.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from bem_drivers.base import Identity
@@ -14,18 +14,24 @@ from bem_drivers.line import SerialSettings
 
 @dataclass(frozen=True, slots=True)
 class LineProbe:
-    """For a device on a serial port: one question, the same for as many drivers as possible.
+    """For a device on a serial port or TCP: one question, the same for as many as possible.
 
     ``port``: the serial settings of the driver, whose defaults are those of the device.
     ``identify(answer)`` raises a ``DeviceError`` for the answer of another device. An echo of the
     question is taken off before. ``start_up_s``: how long (s) the device may be deaf after its port
-    was opened.
+    was opened. ``settings``: what the driver takes besides address and serial number. Of several
+    that know a device those of the lowest ``rank`` count: 0 is for drivers of the very device, of
+    which one is enough. Others serve whatever is described to them, and of their descriptions,
+    whose names are ``described_by``, only one may fit.
     """
 
     port: type[SerialSettings]
     question: str
     identify: Callable[[str], Identity]
     start_up_s: float = 0.0
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    rank: int = 0
+    described_by: str = ""
 
 
 class CanQuestion(NamedTuple):

@@ -1,4 +1,4 @@
-"""Search all ports and buses side by side, within a time that holds whatever hangs."""
+"""Search all ports, addresses and buses side by side, within a time that holds whatever hangs."""
 
 import logging
 import queue
@@ -11,10 +11,10 @@ from bem_drivers.base import DeviceError, DeviceNotFound, SystemClock
 from bem_drivers.can import CanSettings, FrameLink
 from bem_drivers.finding.buses import Listening, UserOf, bus_name, search_bus
 from bem_drivers.finding.found import InUse, Seen, Unknown
-from bem_drivers.finding.lines import Asking, ProbeLink, first_settings, search_port
+from bem_drivers.finding.lines import Asking, ProbeLink, first_settings, search_port, search_tcp
 from bem_drivers.finding.probe import CanProbe, LineProbe
-from bem_drivers.line import SerialSettings
-from bem_drivers.line.holder import is_pseudo_terminal, port_holder
+from bem_drivers.line import LineLink, SerialSettings, TcpSettings
+from bem_drivers.line.holder import connection_holder, is_pseudo_terminal, port_holder
 from bem_drivers.registry import DriverSpec, driver, driver_names
 
 logger = logging.getLogger(__name__)
@@ -39,12 +39,17 @@ def scan(
     buses: Sequence[CanSettings],
     user: UserOf = lambda _place: None,
     timeout_s: float = TIMEOUT_S,
+    *,
+    addresses: Sequence[TcpSettings] = (),
+    described: Sequence[Asking] = (),
 ) -> list[Seen]:
-    """Find the devices at these serial ports and CAN buses, within ``timeout_s`` (s).
+    """Find the devices at these serial ports, CAN buses and addresses, within ``timeout_s`` (s).
 
     ``user(place)`` tells who uses a place, by its name in the driver; it is asked immediately
     before anything is sent there, from several threads. A port that another process has taken is
-    not touched. Whatever does not end in time is told as such and left to itself.
+    not touched, nor is an address to which this machine is connected. ``described``: instruments
+    that no driver knows by itself. Whatever does not end in time is told as such and left to
+    itself.
     """
     askings: list[Asking] = []
     listenings: list[Listening] = []
@@ -54,14 +59,18 @@ def scan(
             askings.append(Asking(spec, probe))
         elif isinstance(probe, CanProbe):
             listenings.append(Listening(spec, probe))
+    askings += described
     # Read before time counts: on a small computer they take seconds.
     from bem_drivers.can.link import CanLink
     from bem_drivers.line.serial_line import SerialLine
+    from bem_drivers.line.tcp_line import TcpLine
 
     until_ns = time.monotonic_ns() + round(timeout_s * 1e9)
     work: dict[str, Callable[[], list[Seen]]] = {}
     for port in ports if askings else ():
         work[f"serial {port}"] = _port_work(port, askings, SerialLine, user, until_ns)
+    for address in addresses if askings else ():
+        work[address.name] = _address_work(address, askings, TcpLine, user, until_ns)
     for bus in buses if listenings else ():
         work[bus_name(bus)] = _bus_work(bus, listenings, CanLink, user)
     return _side_by_side(work, until_ns, timeout_s)
@@ -83,6 +92,25 @@ def _port_work(
             return [search_port(port, askings, line(settings), SystemClock(), until_ns)]
         except DeviceNotFound as error:
             return [_closed(settings.name, port, error)]
+
+    return search
+
+
+def _address_work(
+    address: TcpSettings,
+    askings: Sequence[Asking],
+    line: Callable[[TcpSettings], LineLink],
+    user: UserOf,
+    until_ns: int,
+) -> Callable[[], list[Seen]]:
+    def search() -> list[Seen]:
+        by = user(address.name) or connection_holder(address.host, address.port)
+        if by is not None:
+            return [InUse(address.name, by)]
+        try:
+            return [search_tcp(address, askings, line(address), SystemClock(), until_ns)]
+        except DeviceNotFound as error:
+            return [Unknown(address.name, trouble=str(error))]
 
     return search
 

@@ -5,7 +5,7 @@ import re
 from functools import cache
 from string import Formatter
 
-from bem_drivers.base import ProtocolViolated
+from bem_drivers.base import Identity, ProtocolViolated
 from bem_drivers.scpi.numbers import number
 
 LONGEST_LINE = 200
@@ -99,6 +99,23 @@ class Template:
 def template(text: str) -> Template:
     """Get the template of a line; a description has few of them, and they are used often."""
     return Template(text)
+
+
+def identity_in(pattern: str, answer: str) -> Identity | None:
+    """Get who an instrument says it is; ``None`` if the pattern is not found in its answer.
+
+    ``pattern`` has the named groups ``model`` and, where told, ``make``, ``serial``, ``firmware``.
+    """
+    match = re.search(pattern, answer.strip())
+    if match is None:
+        return None
+    said = {name: (text or "").strip() for name, text in match.groupdict().items()}
+    return Identity(
+        make=said.get("make", ""),
+        model=said["model"],
+        serial=said.get("serial", ""),
+        firmware=said.get("firmware", ""),
+    )
 
 
 def same_line(one: str, other: str) -> bool:

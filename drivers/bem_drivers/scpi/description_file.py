@@ -1,6 +1,7 @@
 """Descriptions in files: those of the package by name, a laboratory's own by path."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
@@ -9,6 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from bem_drivers.scpi.description import (
+    AnyDescription,
     LoadDescription,
     MeterDescription,
     SourceDescription,
@@ -18,6 +20,7 @@ _D = TypeVar("_D", SourceDescription, LoadDescription, MeterDescription)
 _SUFFIX = ".yaml"
 _LARGEST = 100_000
 _SHOWN = 60
+_NO_MAPPING = "must be a mapping that begins with 'kind'"
 _REMEDIES = {
     "missing": "is missing; add it",
     "extra_forbidden": "is no key of a description here; correct its name or remove it",
@@ -54,20 +57,37 @@ def load_description(name: str, model: type[_D]) -> _D:
     Raises:
         DescriptionError: no such file, no YAML, or a wrong description.
     """
-    if "/" not in name and not name.endswith(_SUFFIX):
-        if name not in packaged_names():
+    return check_description(_raw(name), model, name)
+
+
+def load_any_description(name: str) -> AnyDescription:
+    """Read a description of whichever kind it says, named as for :func:`load_description`.
+
+    Raises:
+        DescriptionError: no such file, no YAML, or a wrong description.
+    """
+    return check_any_description(_raw(name), name)
+
+
+def check_any_description(raw: object, where: str) -> AnyDescription:
+    """Check a description that was read from ``where``, of whichever kind it says.
+
+    Raises:
+        DescriptionError: all that is wrong, a line each.
+    """
+    if not isinstance(raw, Mapping):
+        raise DescriptionError(f"{where}: {_NO_MAPPING}")
+    match raw.get("kind"):
+        case "source":
+            return check_description(raw, SourceDescription, where)
+        case "load":
+            return check_description(raw, LoadDescription, where)
+        case "meter":
+            return check_description(raw, MeterDescription, where)
+        case kind:
             raise DescriptionError(
-                f"no packaged description {name!r}; there are {', '.join(packaged_names())}; "
-                "give a file of your own by its path, such as /etc/bem/instruments/supply.yaml"
+                f"{where}: kind: must be 'source', 'load' or 'meter' (found {_shown(kind)})"
             )
-        text = (files("bem_drivers.scpi") / "examples" / f"{name}{_SUFFIX}").read_text("utf-8")
-    else:
-        text = _read(Path(name))
-    try:
-        raw = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise DescriptionError(f"{name}: no YAML: {' '.join(str(error).split())}") from error
-    return check_description(raw, model, name)
 
 
 def check_description(raw: object, model: type[_D], where: str) -> _D:
@@ -77,7 +97,7 @@ def check_description(raw: object, model: type[_D], where: str) -> _D:
         DescriptionError: all that is wrong, a line each.
     """
     if not isinstance(raw, Mapping):
-        raise DescriptionError(f"{where}: must be a mapping that begins with 'kind'")
+        raise DescriptionError(f"{where}: {_NO_MAPPING}")
     wanted = _KINDS[model]
     if raw.get("kind") != wanted:
         raise DescriptionError(
@@ -88,6 +108,28 @@ def check_description(raw: object, model: type[_D], where: str) -> _D:
         return model.model_validate(raw)
     except ValidationError as error:
         raise DescriptionError("\n".join(_lines(error, where))) from error
+
+
+def _raw(name: str) -> object:
+    if "/" not in name and not name.endswith(_SUFFIX):
+        if name not in packaged_names():
+            raise DescriptionError(
+                f"no packaged description {name!r}; there are {', '.join(packaged_names())}; "
+                "give a file of your own by its path, such as /etc/bem/instruments/supply.yaml"
+            )
+        text = (files("bem_drivers.scpi") / "examples" / f"{name}{_SUFFIX}").read_text("utf-8")
+    else:
+        text = _read(Path(name))
+    try:
+        return _parsed(text)
+    except yaml.YAMLError as error:
+        raise DescriptionError(f"{name}: no YAML: {' '.join(str(error).split())}") from error
+
+
+@lru_cache(maxsize=64)
+def _parsed(text: str) -> object:
+    """Parse a description once, however often it is asked for: nobody changes what it gives."""
+    return yaml.safe_load(text)
 
 
 def _read(path: Path) -> str:

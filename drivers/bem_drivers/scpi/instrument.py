@@ -22,6 +22,7 @@ from bem_drivers.base import (
 from bem_drivers.line import Dialogue, LineLink
 from bem_drivers.scpi.codec import (
     bits_of,
+    identity_in,
     is_one_of,
     parts_of,
     same_line,
@@ -106,26 +107,19 @@ class Instrument:
     def _identify(self, serial_number: str | None) -> Identity:
         described = self._description.identification
         answer = self._ask_first(described.ask)
-        match = re.search(described.pattern, answer.strip())
-        if match is None:
+        identity = identity_in(described.pattern, answer)
+        if identity is None:
             raise WrongDevice(
                 f"{self.name} answers {described.ask!r} by {answer.strip()!r}, which the pattern "
                 f"{described.pattern!r} of its description does not fit: connect the right "
                 "instrument or correct the description"
             )
-        said = {name: (text or "").strip() for name, text in match.groupdict().items()}
-        serial = said.get("serial", "")
-        if serial_number not in (None, serial):
+        if serial_number not in (None, identity.serial):
             raise WrongDevice(
-                f"{self.name} has the serial number {serial or 'none'}, the settings name "
+                f"{self.name} has the serial number {identity.serial or 'none'}, the settings name "
                 f"{serial_number}: connect that one or correct the settings"
             )
-        return Identity(
-            make=said.get("make", ""),
-            model=said["model"],
-            serial=serial,
-            firmware=said.get("firmware", ""),
-        )
+        return identity
 
     def _ask_first(self, question: str) -> str:
         error: DeviceError | None = None

@@ -94,7 +94,8 @@ class _Number:
 class ScpiMeterUnit:
     """A meter at ``terminals``; also what every other unit answers alike.
 
-    ``identity`` is its answer to the identification, ``numbers`` the format of its numbers.
+    ``identity`` is its answer to the identification, by default with the title of the description
+    for a model; ``numbers`` the format of its numbers.
 
     Raises:
         ValueError: the description would not take ``identity`` or its "no error".
@@ -106,10 +107,12 @@ class ScpiMeterUnit:
         terminals: SimulatedTerminals,
         record: Record | None = None,
         *,
-        identity: str = "BEM,SIMULATED,1,0",
+        identity: str | None = None,
         numbers: str = "+.6E",
     ) -> None:
         self.description: MeterDescription | PowerDescription = description
+        if identity is None:
+            identity = f"BEM,{description.title.replace(',', '')},1,0"
         if re.search(description.identification.pattern, identity) is None:
             raise ValueError(
                 f"the pattern {description.identification.pattern!r} does not fit the identity "
@@ -278,7 +281,7 @@ class ScpiPowerUnit(ScpiMeterUnit):
         lead: SimulatedLead,
         record: Record | None = None,
         *,
-        identity: str = "BEM,SIMULATED,1,0",
+        identity: str | None = None,
         numbers: str = "+.6E",
     ) -> None:
         super().__init__(description, terminals, record, identity=identity, numbers=numbers)

@@ -8,10 +8,11 @@ from bem_drivers.simulation.spec import Place, SimulatorSpec
 
 
 class _Unit(BaseModel):
-    identity: str = Field(
-        default="BEM,SIMULATED,1,0",
+    identity: str | None = Field(
+        default=None,
         title="Identification",
-        description="what it answers when asked who it is; the description's pattern must fit",
+        description="what it answers when asked who it is; the description's pattern must fit; "
+        "left out, BEM and the title of its description",
     )
 
 

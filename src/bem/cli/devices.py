@@ -17,6 +17,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
+from bem.cli.device_news import DeviceNews
+from bem.cli.instruments import instruments_of
 from bem.messages import MAX_DEVICES, DeviceReport
 from bem.runtime.local import Description, LocalRequest, StationClient, StationUnreachable
 from bem.runtime.log import Condition
@@ -28,6 +30,7 @@ from bem_drivers.finding import (
     InUse,
     Seen,
     Unknown,
+    address_of,
     can_interfaces,
     installed_drivers,
     port_of,
@@ -35,7 +38,8 @@ from bem_drivers.finding import (
     scan,
     serial_ports,
 )
-from bem_drivers.registry import DriverSpec
+from bem_drivers.line import TcpSettings
+from bem_drivers.registry import DriverSpec, has_power_path
 
 _LOGGER = logging.getLogger(__name__)
 STATION_TIMEOUT_S = 2.0
@@ -47,7 +51,7 @@ _HEAD = f"{'place':<44} {'state':<9} {'driver':<9} device"
 def list_devices(settings: Settings, *, as_json: bool) -> int:
     """Search once, and write a line for each device; returns the exit code."""
     began = time.monotonic()
-    reports = devices_of(settings, installed_drivers())
+    reports = devices_of(settings, installed_drivers(), _descriptions())
     if as_json:
         sys.stdout.write(_as_json(reports) + "\n")
         return 0
@@ -59,7 +63,8 @@ def list_devices(settings: Settings, *, as_json: bool) -> int:
 def watch_devices(settings: Settings) -> int:
     """Search every ``node.scan_s`` seconds until SIGTERM or SIGINT, SIGHUP has it search at once.
 
-    What was found goes to the file ``devices.json`` in ``runtime_dir``, whose time tells when.
+    What was found goes to the file ``devices.json`` in ``runtime_dir``, whose time tells when; what
+    came and went since the search before is logged.
     """
     stopping, soon = threading.Event(), threading.Event()
 
@@ -72,11 +77,14 @@ def watch_devices(settings: Settings) -> int:
     signal.signal(signal.SIGHUP, lambda *_: soon.set())
     specs = installed_drivers()
     trouble = Condition(_LOGGER, "what devices there are cannot be told")
+    descriptions, news = _descriptions(), DeviceNews()
     while not stopping.is_set():
         if settings.node.scan_s > 0:
             soon.clear()
+            reports = devices_of(settings, specs, descriptions)
+            news.tell(reports)
             try:
-                _keep(settings.found_devices, _as_json(devices_of(settings, specs)))
+                _keep(settings.found_devices, _as_json(reports))
             except OSError as error:
                 trouble.begin(error)
             else:
@@ -87,14 +95,27 @@ def watch_devices(settings: Settings) -> int:
     return 0
 
 
-def devices_of(settings: Settings, specs: Sequence[DriverSpec]) -> list[DeviceReport]:
-    """Search, and put together what was found with what the stations have."""
+def devices_of(
+    settings: Settings, specs: Sequence[DriverSpec], descriptions: Condition
+) -> list[DeviceReport]:
+    """Search, and put together what was found with what the stations have.
+
+    ``descriptions`` tells of those of instruments that cannot be used.
+    """
     claimed = claims(settings)
+    described = instruments_of(settings, claimed, descriptions)
     running = sorted({claim.station for claim in claimed if claim.runs})
     with ThreadPoolExecutor(max_workers=8, thread_name_prefix="ask station") as pool:
         asked = {one: pool.submit(_describe, settings.station_socket(one)) for one in running}
         ports, buses = _places_to_search(settings, claimed)
-        seen = scan(specs, ports, buses, user_of(settings))
+        seen = scan(
+            specs,
+            ports,
+            buses,
+            user_of(settings),
+            addresses=_addresses(settings, claimed),
+            described=described,
+        )
         said = {station: _answer(future) for station, future in asked.items()}
     names = {same_place(f"serial {port}"): f"serial {port}" for port in ports}
     return put_together(claimed, said, seen, names)
@@ -132,6 +153,7 @@ def put_together(
                 state="used",
                 driver=claim.driver,
                 settings=_sendable(claim.settings),
+                power=_has_power_path(claim.driver, claim.settings),
                 title=_cut(device, 200),
                 station=claim.station,
             )
@@ -149,6 +171,7 @@ def _report(one: Seen, claim: Claim | None) -> DeviceReport:
                 state="free" if station is None else "reserved",
                 driver=one.driver,
                 settings=_sendable(one.settings),
+                power=_has_power_path(one.driver, one.settings),
                 make=_cut(identity.make, 100),
                 model=_cut(identity.model, 100),
                 serial=_cut(identity.serial, 100),
@@ -184,6 +207,25 @@ def _places_to_search(
         if Path(device).exists()
     ]
     return ports, buses
+
+
+def _addresses(settings: Settings, claimed: Iterable[Claim]) -> list[TcpSettings]:
+    """Get the addresses that the settings or the definitions of stations name, and no others."""
+    places = [claim.place for claim in claimed]
+    places += [f"tcp {one}" for one in settings.node.tcp_addresses]
+    return [one for place in dict.fromkeys(places) if (one := address_of(place)) is not None]
+
+
+def _has_power_path(driver: str, settings: Mapping[str, object]) -> bool | None:
+    try:
+        return has_power_path(driver, settings)
+    except Exception as error:  # noqa: BLE001 - whatever a driver of another package does
+        _LOGGER.debug("whether %s has a power path cannot be told: %s", driver, error)
+        return None
+
+
+def _descriptions() -> Condition:
+    return Condition(_LOGGER, "some instruments are not recognised by their descriptions")
 
 
 def _describe(socket: Path) -> Description:

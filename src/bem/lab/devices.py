@@ -24,6 +24,8 @@ class DeviceReport(Protocol):
     @property
     def settings(self) -> Mapping[str, object]: ...
     @property
+    def power(self) -> bool | None: ...
+    @property
     def make(self) -> str: ...
     @property
     def model(self) -> str: ...
@@ -97,6 +99,7 @@ def _facts(report: DeviceReport) -> dict[str, Any]:
         "state": report.state,
         "driver": report.driver,
         "settings": dict(report.settings),
+        "power": report.power,
         "make": report.make,
         "model": report.model,
         "serial": report.serial,

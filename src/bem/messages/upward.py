@@ -122,14 +122,16 @@ class DeviceReport(Message):
     ``place`` is one of its own, such as ``serial /dev/bem/ea-123``. ``state``: ``free``;
     ``reserved`` by the definition of ``station``, which does not run; ``used`` by ``station`` or by
     somebody else, ``by``; ``unknown``, where no driver knows what ``answered``. ``settings`` are
-    what the driver takes. ``title`` is who the device in use said it is. ``trouble`` says why no
-    more is known.
+    what the driver takes. ``power``: whether it has a power path, or only measures; ``None`` where
+    that is not known, as of a node from before there was this. ``title`` is who the device in use
+    said it is. ``trouble`` says why no more is known.
     """
 
     place: str = Field(min_length=1, max_length=200)
     state: Literal["free", "reserved", "used", "unknown"]
     driver: str = Field(default="", max_length=64)
     settings: Data = Field(default_factory=dict)
+    power: bool | None = None
     make: str = Field(default="", max_length=100)
     model: str = Field(default="", max_length=100)
     serial: str = Field(default="", max_length=100)

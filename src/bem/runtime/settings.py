@@ -11,6 +11,7 @@ from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -29,6 +30,21 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 HostName = Annotated[str, Field(min_length=1, max_length=255)]
 PortName = Annotated[str, Field(min_length=1, max_length=150)]
+
+
+def _host_and_port(address: str) -> str:
+    match = re.fullmatch(r"(?:\[[0-9a-fA-F:.]+\]|[^\s:\[\]]+):([0-9]{1,5})", address)
+    if match is None or not 1 <= int(match[1]) <= _HIGHEST_PORT:
+        raise ValueError(
+            f"write host:port, such as 10.0.0.5:5025 or [2001:db8::1]:5025, the port from 1 to "
+            f"{_HIGHEST_PORT}"
+        )
+    return address
+
+
+_HIGHEST_PORT = 65535
+HostAndPort = Annotated[str, Field(max_length=150), AfterValidator(_host_and_port)]
+"""Such as ``10.0.0.5:5025``, ``supply.example.org:5555`` or ``[2001:db8::1]:5025``."""
 Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 _ID = "[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
 NodeId = Annotated[str, Field(pattern=f"^{_ID}$")]
@@ -147,7 +163,8 @@ class NodeSettings(_Section):
     station that runs from another one ends, so that it is started again from that one.
     ``scan_s``: how often devices are looked for, 0 for never. ``extra_ports`` are serial ports to
     look at besides those that the kernel names, ``slcan_ports`` are CAN adapters behind serial
-    ports.
+    ports, ``tcp_addresses`` devices on the network. ``instruments`` is the folder with descriptions
+    of SCPI instruments, by which a search recognises them.
     """
 
     id: NodeId = "node"
@@ -163,6 +180,8 @@ class NodeSettings(_Section):
     scan_s: float = Field(default=30.0, ge=0, le=86_400)
     extra_ports: tuple[PortName, ...] = Field(default=(), max_length=64)
     slcan_ports: tuple[PortName, ...] = Field(default=(), max_length=64)
+    tcp_addresses: tuple[HostAndPort, ...] = Field(default=(), max_length=64)
+    instruments: Path = Path("/etc/bem/instruments")
 
 
 class Settings(_Section):

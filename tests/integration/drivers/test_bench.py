@@ -2,7 +2,6 @@
 
 import json
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.bench_process import RunningBench, free_port
 
 from bem_drivers.base import (
     Command,
@@ -51,60 +51,14 @@ PROTECTION = Protection(
 )
 
 
-class RunningBench:
-    """A bench in a process, and its control socket."""
-
-    def __init__(self, folder: Path, described: dict[str, Any]) -> None:
-        self.folder = folder
-        path = folder / "bench.yaml"
-        path.write_text(yaml.safe_dump(described))
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "bem.cli", "simulate", str(path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        self.said: list[str] = []
-        assert self.process.stdout is not None
-        while not self.said or not self.said[-1].startswith("ready"):
-            self.said.append(self.process.stdout.readline())
-            if not self.said[-1]:
-                raise RuntimeError(f"the bench ended with {self.stop()}: {self.said}")
-
-    def order(self, order: str) -> str:
-        """Give an order by the control socket; get its answer."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(10)
-            client.connect(str(self.folder / "control"))
-            client.sendall(f"{order}\n".encode())
-            said = ""
-            while not said.endswith("\n\n"):
-                said += client.recv(65536).decode()
-        return said.strip()
-
-    def battery(self, name: str) -> dict[str, float]:
-        """Get how a battery truly is."""
-        truth: dict[str, float] = json.loads(self.order(f"{name} show"))
-        return truth
-
-    def epc(self, device_id: int = 0x13) -> PowerDevice:
-        """Make an unopened driver of a unit behind the adapter."""
-        bus = {"interface": "slcan", "channel": str(self.folder / "can")}
-        # What is tested is not how fast a busy machine is.
-        settings = {"bus": bus, "device_id": device_id, "reply_timeout_s": 2.0}
-        device = make_device("epc", settings)
-        assert isinstance(device, PowerDevice)
-        return device
-
-    def stop(self) -> int:
-        """End it as a service manager does; get its exit status."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(10)
-        for stream in (self.process.stdin, self.process.stdout):
-            assert stream is not None
-            stream.close()
-        return status
+def epc_of(bench: RunningBench, device_id: int = 0x13) -> PowerDevice:
+    """Make an unopened driver of a unit behind the adapter."""
+    bus = {"interface": "slcan", "channel": str(bench.folder / "can")}
+    # What is tested is not how fast a busy machine is.
+    settings = {"bus": bus, "device_id": device_id, "reply_timeout_s": 2.0}
+    device = make_device("epc", settings)
+    assert isinstance(device, PowerDevice)
+    return device
 
 
 @pytest.fixture
@@ -122,7 +76,7 @@ def test_drivers_find_their_devices_where_the_bench_says(bench: RunningBench) ->
     ]
     voltages = []
     for device_id, serial in ((0x13, "1"), (0x14, "9")):
-        epc = bench.epc(device_id)
+        epc = epc_of(bench, device_id)
         epc.open()
         assert epc.identity.serial == serial
         voltages.append(epc.read().values["voltage"].value)
@@ -138,7 +92,7 @@ def test_drivers_find_their_devices_where_the_bench_says(bench: RunningBench) ->
 
 
 def test_a_charge_is_in_the_battery_and_in_the_ledger(bench: RunningBench) -> None:
-    epc = bench.epc()
+    epc = epc_of(bench)
     epc.open()
     epc.protect(PROTECTION)
     epc.apply(Command(Mode.CC, 2.0))
@@ -165,7 +119,7 @@ def test_a_charge_is_in_the_battery_and_in_the_ledger(bench: RunningBench) -> No
 
 
 def test_faults_come_and_go_by_order(bench: RunningBench, wait_until: Callable[..., None]) -> None:
-    epc = bench.epc()
+    epc = epc_of(bench)
     epc.open()
     bench.order("cycler-left voltage 3.0")
     assert epc.read().values["voltage"].value == pytest.approx(3.0, abs=0.003)
@@ -174,12 +128,12 @@ def test_faults_come_and_go_by_order(bench: RunningBench, wait_until: Callable[.
         epc.read()
     epc.close()
     with pytest.raises(DeviceNotFound):
-        bench.epc().open()
+        epc_of(bench).open()
     assert bench.process.stdin is not None
     bench.process.stdin.write("can plug\ncycler-left voltage off\n")
     bench.process.stdin.flush()
     wait_until((bench.folder / "can").exists)
-    epc = bench.epc()
+    epc = epc_of(bench)
     epc.open()
     wait_until(lambda: abs(epc.read().values["voltage"].value - 3.7) < 0.01)
     epc.close()
@@ -208,7 +162,7 @@ def test_the_bench_of_the_handbook_answers_to_every_driver(tmp_path: Path) -> No
     described = yaml.safe_load(HANDBOOK.read_text())
     for device in described["devices"].values():
         if device.get("port", {}).get("kind") == "tcp":
-            device["port"]["port"] = _free_port()
+            device["port"]["port"] = free_port()
     settings: dict[str, dict[str, Any]] = {
         "epc-13": {"device_id": 0x13, "reply_timeout_s": 2.0},
         "epc-14": {"device_id": 0x14, "reply_timeout_s": 2.0},
@@ -253,13 +207,6 @@ def test_the_bench_of_the_handbook_answers_to_every_driver(tmp_path: Path) -> No
     assert read["scpi-load"]["voltage"] == pytest.approx(truth["pack"], abs=0.1)
     assert read["scpi-meter"]["meter_voltage"] == pytest.approx(truth["pack"], abs=0.1)
     assert read["flow"]["flow"] == pytest.approx(1.5, rel=0.1)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.mark.parametrize("options", [[], ["--check"]])

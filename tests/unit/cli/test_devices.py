@@ -1,24 +1,33 @@
 """`bem devices`: what was found, put together with what the stations have."""
 
 import json
+import logging
 import os
 import time
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.unit.drivers.unit_on_port import served
+from tests.unit.drivers.scpi_bench import Poles
+from tests.unit.drivers.unit_on_port import served, serving
 
 from bem.cli import main
+from bem.cli.device_news import DeviceNews
 from bem.cli.devices import put_together
+from bem.cli.instruments import instruments_of
 from bem.messages import DeviceReport
 from bem.runtime.local import Description
+from bem.runtime.log import Condition
 from bem.runtime.settings import Settings
 from bem.station.claims import Claim, claims, user_of
 from bem.station.lock import DeviceLock, StationLock
 from bem_drivers.base import Identity
 from bem_drivers.finding import Found, InUse, Unknown
 from bem_drivers.flow.simulator import FlowUnit, FlowUnitSettings
+from bem_drivers.scpi.description import MeterDescription
+from bem_drivers.scpi.description_file import load_description
+from bem_drivers.scpi.simulator import ScpiMeterUnit
+from bem_drivers.simulation.port import TcpLinePort
 
 EA = "serial /dev/bem/ea-1"
 SAID = Description(state="idle", device="EA PS 2042, serial number 7")
@@ -38,6 +47,30 @@ def test_a_device_that_no_station_names_is_free() -> None:
     report = one(put_together([], {}, [FOUND], {}))
     assert (report.state, report.station) == ("free", None)
     assert (report.make, report.model, report.serial) == ("EA", "PS 2042", "7")
+    assert report.power is None, "settings that its driver does not take"
+
+
+@pytest.mark.parametrize(
+    ("driver", "settings", "power"),
+    [
+        ("ea", {"address": {"kind": "serial", "port": "/dev/bem/ea-1"}}, True),
+        ("flow", {"address": {"kind": "serial", "port": "/dev/bem/ea-1"}}, False),
+        ("bms", {"bus": {"channel": "can0"}}, False),
+        (
+            "scpi-load",
+            {"address": {"kind": "tcp", "host": "a", "port": 1}, "instrument": "scpi-99-load"},
+            True,
+        ),
+        ("no-such-driver", {}, None),
+    ],
+)
+@pytest.mark.parametrize("runs", [True, False])
+def test_whether_a_device_has_a_power_path_is_told(
+    driver: str, settings: dict[str, object], power: bool | None, runs: bool
+) -> None:
+    claimed = [Claim(EA, "left", True, driver, runs, settings)]
+    found = Found(EA, driver, settings, Identity("EA", "PS 2042", "7"))
+    assert one(put_together(claimed, {}, [found], {})).power is power
 
 
 def test_a_device_of_a_station_that_does_not_run_is_reserved() -> None:
@@ -153,3 +186,72 @@ def test_the_command_finds_a_meter_within_five_seconds(
         ("flow", "001")
     ]
     assert "FLOWmeter, serial number 001, firmware 2" in capsys.readouterr().out
+
+
+def test_addresses_are_those_that_settings_and_stations_name(
+    settings: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    port = TcpLinePort("127.0.0.1", 0)
+    named = {"kind": "tcp", "host": "127.0.0.1", "port": port.port}
+    load = {"address": named, "instrument": "scpi-99-load"}
+    power = {"driver": "scpi-load", "settings": load}
+    settings.station_file("left").write_text(
+        yaml.safe_dump({"id": "left", "name": "Left", "power": power})
+    )
+    other = TcpLinePort("127.0.0.1", 0)
+    config = tmp_path / "bem.yaml"
+    folders = {"data_dir": str(settings.data_dir), "runtime_dir": str(settings.runtime_dir)}
+    node = {"tcp_addresses": [f"127.0.0.1:{other.port}"]}
+    config.write_text(yaml.safe_dump({**folders, "node": node}))
+    flow = FlowUnit(FlowUnitSettings(), time.monotonic_ns())
+    described = load_description("scpi-99-meter", MeterDescription)
+    strange = ScpiMeterUnit(described, Poles(), identity="ACME,Z1,7,1.0")
+    with serving(strange, port), serving(flow, other):
+        assert main(["--config", str(config), "devices", "--json"]) == 0
+    found = {one["place"]: one for one in json.loads(capsys.readouterr().out)}
+    theirs = found[f"tcp 127.0.0.1:{port.port}"]
+    assert (theirs["state"], theirs["station"]) == ("unknown", "left")
+    assert theirs["answered"] == "ACME,Z1,7,1.0"
+    assert found[f"tcp 127.0.0.1:{other.port}"]["driver"] == "flow"
+
+
+def test_instruments_are_known_by_the_descriptions_of_the_node(
+    settings: Settings, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "instruments"
+    folder.mkdir()
+    settings = Settings(
+        data_dir=settings.data_dir, node=settings.node.model_copy(update={"instruments": folder})
+    )
+    measures = [{"ask": "READ?", "values": [{"channel": "v", "quantity": "voltage"}]}]
+    mine = {"kind": "meter", "title": "ACME Z1", "measures": measures}
+    (folder / "mine.yaml").write_text(yaml.safe_dump(mine))
+    pair = {
+        "source": {"driver": "scpi-source", "settings": {"instrument": str(folder / "psu.yaml")}},
+        "load": {"driver": "scpi-load", "settings": {"description": {**mine, "kind": "load"}}},
+    }
+    claimed = [Claim(EA, "left", True, "source-and-load", False, pair)]
+    trouble = Condition(logging.getLogger("bem.test"), "descriptions")
+    for _ in range(2):
+        askings = instruments_of(settings, claimed, trouble)
+    assert str(folder / "mine.yaml") in {one.probe.described_by for one in askings}
+    (told,) = [one.message for one in caplog.records if one.name == "bem.test"]
+    assert "psu.yaml: cannot be read" in told
+    assert "a station's own description: ratings: is missing" in told
+    assert instruments_of(settings, [], trouble)
+    assert not trouble.active
+
+
+def test_who_comes_and_goes_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO)
+    news = DeviceNews()
+    known = DeviceReport(place=EA, state="free", driver="ea", make="EA", model="PS 2042")
+    used = DeviceReport(place=EA, state="used", driver="ea", station="left")
+    silent = DeviceReport(place=EA, state="unknown")
+    for reports in ([silent], [known], [known], [used], [silent], [], [known], [known]):
+        news.tell(reports)
+    assert [one.getMessage() for one in caplog.records] == [
+        f"found: EA PS 2042 at {EA}",
+        f"gone: ea at {EA}",
+        f"found: EA PS 2042 at {EA}",
+    ]

@@ -8,8 +8,10 @@ from tests.unit.drivers.conftest import ManualClock
 from bem_drivers import bk2831, ea, flow, kel103
 from bem_drivers.base import CommunicationLost
 from bem_drivers.finding import Found, LineProbe, Unknown
-from bem_drivers.finding.lines import ANSWER_S, Asking, search_port
-from bem_drivers.line import SerialSettings
+from bem_drivers.finding.lines import ANSWER_S, Asking, search_port, search_tcp
+from bem_drivers.line import SerialSettings, TcpSettings
+from bem_drivers.registry import DriverSpec
+from bem_drivers.scpi.probe import described_instruments
 
 PORT = "/dev/bem/one"
 QUESTIONS = {"*IDN?", ":IDN*?"}
@@ -180,3 +182,99 @@ def test_a_device_pulled_out_meanwhile_is_told(clock: ManualClock) -> None:
         raise CommunicationLost("it has gone")
 
     assert search(clock, Port(clock, say)) == Unknown(f"serial {PORT}", trouble="it has gone")
+
+
+DP811 = "RIGOL TECHNOLOGIES,DP811,DP8D1234,00.01.14"
+EA = "EA Elektro-Automatik, PS 2042-10B, 2814450001, V3.09"
+
+
+def description(title: str, pattern: str | None = None) -> dict[str, object]:
+    measures = [{"ask": "READ?", "values": [{"channel": "v", "quantity": "voltage"}]}]
+    identification = {} if pattern is None else {"identification": {"pattern": pattern}}
+    return {"kind": "meter", "title": title, "measures": measures, **identification}
+
+
+def with_descriptions(*inline: dict[str, object]) -> list[Asking]:
+    return asked() + described_instruments([], inline)[0]
+
+
+def search_described(clock: ManualClock, say: Say, *inline: dict[str, object]) -> Found | Unknown:
+    askings = with_descriptions(*inline)
+    return search_port(PORT, askings, Port(clock, say), clock, clock.now_ns + 5 * NS)
+
+
+def test_a_described_instrument_is_found_with_its_description(clock: ManualClock) -> None:
+    described = description("Rigol DP811")
+    found = search_described(clock, only("*IDN?", DP811), described)
+    assert isinstance(found, Found)
+    assert (found.driver, found.identity.serial) == ("scpi-meter", "DP8D1234")
+    assert found.settings["description"] == described
+    assert found.settings["serial_number"] == "DP8D1234"
+
+
+def test_a_driver_of_the_very_device_comes_before_a_description(clock: ManualClock) -> None:
+    found = search_described(clock, only("*IDN?", EA), description("Mine", "^EA.*(?P<model>PS)"))
+    assert isinstance(found, Found)
+    assert found.driver == "ea"
+
+
+def test_one_that_two_descriptions_fit_stays_unknown_and_says_so(clock: ManualClock) -> None:
+    both = description("Rigol DP811, output 1"), description("Rigol DP811, output 2")
+    unknown = search_described(clock, only("*IDN?", DP811), *both)
+    assert isinstance(unknown, Unknown)
+    assert unknown.answered == DP811
+    assert "“Rigol DP811, output 1” and “Rigol DP811, output 2”" in unknown.trouble
+
+
+def test_questions_of_descriptions_leave_the_time_for_a_flow_meter_to_start(
+    clock: ManualClock,
+) -> None:
+    inline = [
+        {**description(f"Meter {one}"), "identification": {"ask": f"ID{one}?"}} for one in range(9)
+    ]
+    answer = ":IDN:FLOWmeter:DEVice:001:VERsion:2"
+
+    def say(line: str, s: float) -> list[str]:
+        return [answer] if s > 1.9 and line == ":IDN*?" else []
+
+    assert isinstance(search_described(clock, say, *inline), Found)
+
+
+ADDRESS = TcpSettings(host="10.0.0.5", port=5025)
+
+
+def search_address(
+    clock: ManualClock, say: Say, askings: list[Asking] | None = None
+) -> tuple[Found | Unknown, Port]:
+    link = Port(clock, say)
+    askings = with_descriptions() if askings is None else askings
+    seen = search_tcp(ADDRESS, askings, link, clock, clock.now_ns + 5 * NS)
+    assert (link.opened, link.closed) == (1, 1), "many devices serve one connection"
+    return seen, link
+
+
+def test_a_device_on_the_network_is_found_at_its_address(clock: ManualClock) -> None:
+    found, link = search_address(clock, only("*IDN?", EA))
+    assert isinstance(found, Found)
+    assert found.place == "tcp 10.0.0.5:5025"
+    assert found.settings == {
+        "address": {"kind": "tcp", "host": "10.0.0.5", "port": 5025},
+        "serial_number": "2814450001",
+    }
+    assert link.sent == ["*IDN?"]
+
+
+def test_an_address_is_asked_each_question_once(clock: ManualClock) -> None:
+    silent, link = search_address(clock, lambda _line, s: ["?"] if s > 10 else [])
+    assert silent == Unknown("tcp 10.0.0.5:5025")
+    assert link.sent[0] == "*IDN?"
+    assert link.sent.count("*IDN?") == 1
+    assert set(link.sent) == QUESTIONS
+
+
+def test_a_driver_that_takes_no_address_recognises_nothing_there(clock: ManualClock) -> None:
+    probe = LineProbe(SerialSettings, "*IDN?", kel103.codec.parse_identity)
+    spec = DriverSpec("serial-only", "Serial only", SerialSettings, kel103.DRIVER.make)
+    said = "RS-KEL103 V3.30 SN:0001"
+    unknown, _ = search_address(clock, only("*IDN?", said), [Asking(spec, probe)])
+    assert unknown == Unknown("tcp 10.0.0.5:5025", said)

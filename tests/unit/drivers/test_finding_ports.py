@@ -4,7 +4,15 @@ from pathlib import Path
 
 import pytest
 
-from bem_drivers.finding import can_interfaces, place_names, port_of, same_place, serial_ports
+from bem_drivers.finding import (
+    address_of,
+    can_interfaces,
+    place_names,
+    port_of,
+    same_place,
+    serial_ports,
+)
+from bem_drivers.line import TcpSettings
 
 
 @pytest.fixture
@@ -87,3 +95,22 @@ def test_a_device_has_the_name_that_a_search_gives_it(
     driver: str, settings: dict[str, object], places: tuple[str, ...]
 ) -> None:
     assert place_names(driver, settings) == places
+
+
+@pytest.mark.parametrize(
+    ("place", "host", "port"),
+    [
+        ("tcp 10.0.0.5:5025", "10.0.0.5", 5025),
+        ("tcp supply.example.org:80", "supply.example.org", 80),
+        ("tcp [2001:db8::1]:5025", "2001:db8::1", 5025),
+    ],
+)
+def test_the_address_of_a_place_is_the_one_that_names_it(place: str, host: str, port: int) -> None:
+    address = address_of(place)
+    assert address == TcpSettings(host=host, port=port)
+    assert address.name == place
+
+
+@pytest.mark.parametrize("place", ["serial /dev/x", "tcp here", "tcp here:0", "tcp here:x"])
+def test_what_is_no_address_has_none(place: str) -> None:
+    assert address_of(place) is None

@@ -197,7 +197,7 @@ def test_its_ratings_are_those_of_both(pair: Pair) -> None:
 
 
 def test_it_is_called_by_both_names(pair: Pair) -> None:
-    assert pair.driver.identity.model == "SIMULATED"
+    assert pair.driver.identity.model == "SCPI power supply + SCPI electronic load"
     assert pair.driver.identity.make == "BEM"
 
 

@@ -8,13 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bem_drivers.simulation import LineUnit
-from bem_drivers.simulation.port import PtyLinePort
+from bem_drivers.simulation.port import LinePort, PtyLinePort
 
 
 @contextlib.contextmanager
 def served(unit: LineUnit, link: Path) -> Iterator[PtyLinePort]:
     """Have ``unit`` answer at the port ``link``; closing what is given pulls it out."""
     port = PtyLinePort(link)
+    with serving(unit, port):
+        yield port
+
+
+@contextlib.contextmanager
+def serving(unit: LineUnit, port: LinePort) -> Iterator[None]:
+    """Have ``unit`` answer at a port, which is closed in the end."""
     ended = threading.Event()
 
     def serve() -> None:
@@ -28,7 +35,7 @@ def served(unit: LineUnit, link: Path) -> Iterator[PtyLinePort]:
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
     try:
-        yield port
+        yield
     finally:
         ended.set()
         thread.join()

@@ -54,6 +54,21 @@ def test_a_found_device_is_kept_with_all_that_is_known(bench: "Bench") -> None:
     assert device.since == device.first_seen == device.last_seen == bench.now
 
 
+@pytest.mark.parametrize("power", [True, False, None])
+def test_whether_it_has_a_power_path_is_kept(bench: "Bench", power: bool | None) -> None:
+    tell(bench, FREE | {"power": power})
+    assert the_device().power is power
+    tell(bench, FREE | {"power": True})
+    assert the_device().power is True
+
+
+def test_a_node_from_before_there_was_a_power_path_to_tell_is_heard(bench: "Bench") -> None:
+    older = json.loads(encode(status(bench, FREE)))
+    del older["devices"][0]["power"]
+    bench.arrive(Topic.STATUS, json.dumps(older).encode())
+    assert the_device().power is None
+
+
 def test_a_status_without_devices_leaves_them_as_they_are(bench: "Bench") -> None:
     tell(bench, FREE)
     bench.report()

@@ -8,6 +8,7 @@ import pytest
 from pydantic import BaseModel
 
 from bem.runtime.settings import (
+    NodeSettings,
     Settings,
     SettingsError,
     StationDefinition,
@@ -136,3 +137,22 @@ def test_a_bare_off_is_the_word(tmp_path: Path, text: str) -> None:
 def test_what_the_servers_need_is_said(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         load_settings(write(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    "address", ["10.0.0.5:5025", "supply.example.org:5555", "[2001:db8::1]:5025", "localhost:65535"]
+)
+def test_an_address_of_a_device_has_a_host_and_a_port(address: str) -> None:
+    assert NodeSettings(tcp_addresses=(address,)).tcp_addresses == (address,)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["10.0.0.5", "10.0.0.5:", ":5025", "2001:db8::1:5025", "a b:1", "a:0", "a:65536", "a:x"],
+)
+def test_what_is_no_address_of_a_device_is_refused_with_the_remedy(
+    tmp_path: Path, address: str
+) -> None:
+    path = write(tmp_path, f"node: {{tcp_addresses: ['{address}']}}")
+    with pytest.raises(SettingsError, match=r"node\.tcp_addresses\.0: .*write host:port"):
+        load_settings(path)

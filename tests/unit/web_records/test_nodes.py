@@ -16,8 +16,14 @@ NODE = "/nodes/node-1/"
 @pytest.fixture
 def node(stations: list[Station]) -> Node:
     node = stations[0].node
-    spec = driver("epc")
-    drivers = [{"name": "epc", "title": spec.title, "settings": spec.settings.model_json_schema()}]
+    drivers = [
+        {
+            "name": name,
+            "title": driver(name).title,
+            "settings": driver(name).settings.model_json_schema(),
+        }
+        for name in ("epc", "flow")
+    ]
     DriverList.objects.create(node=node, drivers=drivers)
     return node
 
@@ -112,6 +118,83 @@ def test_a_station_is_begun_from_a_free_device(supervisor: Client, node: Node) -
     assert 'value="Wattrex EPC"' in form
     assert '<option value="slcan" selected>' in form
     assert '<option value="epc" selected>' in form
+
+
+FLOW: dict[str, Any] = {
+    "driver": "flow",
+    "model": "FLOWmeter",
+    "make": "",
+    "power": False,
+    "settings": {"address": {"kind": "serial", "port": "/dev/bem/flow"}},
+}
+
+
+def test_a_meter_is_offered_to_a_station_and_makes_none_by_itself(
+    supervisor: Client, viewer: Client, node: Node, stations: list[Station]
+) -> None:
+    device = add(node, **FLOW)
+    places = f"/devices/{device.pk}/station/"
+    shown = page(supervisor)
+    assert "Make a station" not in shown
+    assert f'href="{places}"' in shown
+    assert "Measure at a station" not in page(viewer)
+    choice = page(supervisor, places)
+    assert f'href="/stations/{stations[0].pk}/edit/?meter={device.pk}"' in choice
+    assert f'href="/stations/add/?device={device.pk}"' in choice
+    assert choice.count('aria-current="page"') == 1, "it is among the stations"
+    assert viewer.get(places).status_code == 403
+    assert supervisor.get("/devices/9999/station/").status_code == 404
+
+
+def test_of_a_device_whose_node_does_not_tell_a_station_can_be_made(
+    supervisor: Client, node: Node
+) -> None:
+    add(node, power=None)
+    assert "Make a station" in page(supervisor)
+
+
+@pytest.mark.parametrize("facts", [{"present": False}, {"state": "used"}, {"state": "reserved"}])
+def test_a_meter_that_is_not_free_is_offered_to_nobody(
+    supervisor: Client, node: Node, facts: dict[str, Any]
+) -> None:
+    add(node, **FLOW | facts)
+    assert "Measure at a station" not in page(supervisor)
+
+
+def test_a_new_station_is_begun_with_a_found_meter(supervisor: Client, node: Node) -> None:
+    form = page(supervisor, f"/stations/add/?device={add(node, **FLOW).pk}")
+    assert 'name="meters.0.name" value="flow"' in form
+    assert 'value="/dev/bem/flow"' in form
+    assert form.count('<option value="flow" selected>') == 1, "as a meter, not as the power path"
+    assert 'name="name" value=' not in form
+
+
+def test_a_station_gets_a_found_meter_beside_those_that_it_has(
+    supervisor: Client, node: Node, stations: list[Station]
+) -> None:
+    meter = {"name": "flow", "driver": "flow", "settings": {}}
+    power = {"driver": "epc", "settings": {"bus": {"channel": "can1"}}}
+    definition = {"id": "wide", "name": "wide", "power": power, "meters": [meter]}
+    Station.objects.filter(pk=stations[0].pk).update(definition=definition)
+    device = add(node, **FLOW)
+    form = page(supervisor, f"/stations/{stations[0].pk}/edit/?meter={device.pk}")
+    assert 'name="meters.0.name" value="flow"' in form
+    assert 'name="meters.1.name" value="flow_2"' in form
+    assert 'value="/dev/bem/flow"' in form
+    assert 'value="can1"' in form
+
+
+def test_a_meter_of_another_node_is_added_to_no_station(
+    supervisor: Client, node: Node, stations: list[Station]
+) -> None:
+    other = Node.objects.create(
+        id="node-2", session=node.session, online=True, last_seen=node.last_seen
+    )
+    device = add(other, **FLOW)
+    for odd in (device.pk, "x", 9999):
+        assert "meters.0.name" not in page(
+            supervisor, f"/stations/{stations[0].pk}/edit/?meter={odd}"
+        )
 
 
 def test_a_device_that_nobody_knows_begins_an_empty_form(supervisor: Client, node: Node) -> None:

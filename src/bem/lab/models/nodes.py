@@ -47,7 +47,8 @@ class Device(models.Model):
     """A device that a node found, or a place where something may be.
 
     ``place`` names it on its node; ``key`` is its hash, since databases take some letters for the
-    same. ``settings`` are what the ``driver`` takes. ``present``: the newest search found it.
+    same. ``settings`` are what the ``driver`` takes. ``power``: whether it has a power path or only
+    measures, ``None`` where its node does not tell. ``present``: the newest search found it.
     ``since``: when its state, station or presence became what it is.
     """
 
@@ -65,6 +66,7 @@ class Device(models.Model):
     state = models.CharField(max_length=8, choices=State)
     driver = models.CharField(max_length=64, blank=True)
     settings = models.JSONField(default=dict, blank=True)
+    power = models.BooleanField(null=True, blank=True)
     make = models.CharField(max_length=100, blank=True)
     model = models.CharField(max_length=100, blank=True)
     serial = models.CharField(max_length=100, blank=True)

@@ -1,4 +1,4 @@
-"""The page of a node: its devices, as the newest search found them."""
+"""The page of a node: its devices, as the newest search found them, and what to make of them."""
 
 from dataclasses import dataclass
 
@@ -7,8 +7,8 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.cache import patch_vary_headers
 
 from bem.lab.models import Device, Node, Station
-from bem.lab.operations.definitions import drivers_of
-from bem.web.records.access import RolePage
+from bem.lab.operations.definitions import drivers_of, keeps_from_change
+from bem.web.records.access import RolePage, SetUpPage
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,10 +20,18 @@ class DeviceLine:
     station: Station | None
 
     @property
-    def is_free(self) -> bool:
-        """Whether a station can be made of it."""
-        device = self.device
-        return device.present and device.state == Device.State.FREE
+    def makes_station(self) -> bool:
+        """Whether it can be the power path of a new station."""
+        return self._is_free and self.device.power is not False
+
+    @property
+    def measures(self) -> bool:
+        """Whether it can be a meter of a station, and no more."""
+        return self._is_free and self.device.power is False
+
+    @property
+    def _is_free(self) -> bool:
+        return self.device.present and self.device.state == Device.State.FREE
 
 
 class NodePage(RolePage):
@@ -43,3 +51,17 @@ class NodePage(RolePage):
         response = render(request, template, {"node": node, "lines": lines})
         patch_vary_headers(response, ["HX-Request"])
         return response
+
+
+class MeterPlaces(SetUpPage):
+    """Choose the station that a found meter shall measure at."""
+
+    def get(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Show the stations of its node, and what keeps one from being changed now."""
+        device = get_object_or_404(Device.objects.select_related("node"), pk=pk)
+        stations = device.node.stations.filter(present=True).select_related("node")
+        context = {
+            "device": device,
+            "places": [(one, keeps_from_change(one)) for one in stations],
+        }
+        return render(request, "records/meter_places.html", context)

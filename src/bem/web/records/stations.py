@@ -18,10 +18,10 @@ from bem.lab.operations.errors import OperationRefused
 from bem.web.records import meter_fields
 from bem.web.records.access import RolePage, SetUpPage
 from bem.web.records.forms import chosen_row, number_in
+from bem.web.records.found_devices import station_with, with_meter
 from bem.web.records.station_form import StationForm, shown_station, station_form
 
 _SHOWN_CHANGES = 50
-_LONGEST_NAME = 64
 _ATTEMPT_IS_NEWS = timedelta(days=1)
 _FOLLOWED = timedelta(minutes=2)
 """How long a page looks for a station that was made to report itself."""
@@ -81,7 +81,7 @@ class StationAdd(SetUpPage):
             node, definition = again.station.node, again.arguments["definition"]
         device = chosen_row(request, "device", Device.objects.select_related("node"))
         if device is not None:
-            node, definition = device.node, _of_device(device)
+            node, definition = device.node, station_with(device)
         drivers = operations.drivers_of(node) if node else {}
         shown = shown_station(drivers, definition)
         shown |= {"node": node, "slug": definition.get("id", "")}
@@ -124,6 +124,9 @@ class StationEdit(SetUpPage):
             # To correct what was refused; or its file on the node can be used by nobody.
             attempt = _newest_definition(station)
             definition = attempt.arguments["definition"] if attempt is not None else definition
+        meter = chosen_row(request, "meter", Device.objects.filter(node=station.node))
+        if meter is not None:
+            definition = with_meter(definition, meter)
         drivers = operations.drivers_of(station.node)
         initial = {
             "name": station.name,
@@ -309,14 +312,6 @@ def _newest_definition(station: Station) -> Command | None:
         .order_by("-issued_at")
         .first()
     )
-
-
-def _of_device(device: Device) -> dict[str, Any]:
-    """What is known of a station that is to have a found device."""
-    return {
-        "name": str(device)[:_LONGEST_NAME],
-        "power": {"driver": device.driver, "settings": device.settings},
-    }
 
 
 def _fixed(station: Station) -> dict[str, Any]:

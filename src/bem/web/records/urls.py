@@ -38,6 +38,7 @@ urlpatterns = [
         name="experiment-cancel",
     ),
     path("nodes/<slug:pk>/", nodes.NodePage.as_view(), name="station-node"),
+    path("devices/<int:pk>/station/", nodes.MeterPlaces.as_view(), name="station-meter-places"),
     path("stations/", stations.StationList.as_view(), name="station-list"),
     path("stations/add/", stations.StationAdd.as_view(), name="station-add"),
     path("stations/<int:pk>/edit/", stations.StationEdit.as_view(), name="station-edit"),
