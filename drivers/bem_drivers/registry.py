@@ -90,6 +90,7 @@ def has_power_path(name: str, settings: Mapping[str, Any]) -> bool:
 
     Raises:
         LookupError: no such driver.
-        pydantic.ValidationError: settings it does not take.
+        pydantic.ValidationError: settings it does not take, where the driver does not tell.
     """
-    return isinstance(make_device(name, settings), PowerDevice)
+    told = driver(name).has_power_path
+    return isinstance(make_device(name, settings), PowerDevice) if told is None else told
