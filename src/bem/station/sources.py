@@ -41,15 +41,20 @@ class Sensors:
         return self.of_meters.get(name, POWER_PATH)
 
     def lacking(self, names: Iterable[str]) -> list[str]:
-        """Say of channels without a value who gives none, an instrument a sentence."""
-        by_source: dict[Source, list[str]] = {}
+        """Say of channels without a value who gives none: a sentence for each of the power path,
+        and one for each meter, which as a rule lacks all at once.
+        """
+        found: list[str] = []
+        by_meter: dict[Source, list[str]] = {}
         for name in names:
-            by_source.setdefault(self.source(name), []).append(name)
-        return [
-            f"{source.name} gives no {', '.join(lacking)}"
-            + (f": {source.lack}" if source.lack else "")
-            for source, lacking in by_source.items()
-        ]
+            if name in self.of_meters:
+                by_meter.setdefault(self.of_meters[name], []).append(name)
+            else:
+                found.append(f"{POWER_PATH.name} gives no {name}")
+        for meter, lacking in by_meter.items():
+            why = f": {meter.lack}" if meter.lack else ""
+            found.append(f"{meter.name} gives no {', '.join(lacking)}{why}")
+        return found
 
 
 NO_METERS = Sensors()
