@@ -18,6 +18,7 @@ from bem.demo.places import Places, open_places
 from bem.demo.supervision import running_processes
 from bem.demo.visitor import Visitor
 from bem.runtime.settings import load_settings
+from support.records import put_tables
 
 STATIONS = ("epc-1", "epc-2", "virtual-1")
 BATTERY = {
@@ -156,6 +157,8 @@ def make_demo(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Calla
 
     def make(*options: str, data: Path | None = None) -> Demo:
         places = open_places(data or tmp_path / f"demo-{len(made)}")
+        if data is None:
+            put_tables(places.data)
         demo = Demo(places, ("--ledger", *options))
         made.append(demo)
         demo.start()
