@@ -61,8 +61,8 @@ def checks(quick: bool) -> list[Check]:
     chosen = "not demo and not server" if quick else "not server"
     faults = [] if quick else ["tests/faults"]
     # Each worker starts servers of its own, so a file stays with one.
-    server = [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/integration/server"]
-    browser = [*PYTEST, "-n", "2", "tests/browser"]
+    two = [*PYTEST, "-n", "2", "--dist", "loadfile"]
+    server, browser = [*two, "tests/integration/server"], [*two, "tests/browser"]
     makemigrations = ["-m", "django", "makemigrations", "--check", "--dry-run"]
     assets = ["-m", "bem.web.build_assets"]
     found = [

@@ -87,12 +87,12 @@ class Demo:
     def pids(self) -> dict[str, int]:
         """Process ids by name: those that the supervisor runs, and the stations."""
         found = running_processes(self.places)
-        locks = {name: self.places.data / "stations" / name / "lock" for name in STATIONS}
-        for name, lock in locks.items():
+        held: dict[str, int] = {}
+        for name in STATIONS:
             with contextlib.suppress(OSError, ValueError):
-                pid = int(lock.read_text())
-                if pid in self.all_pids():
-                    found[name] = pid
+                held[name] = int((self.places.data / "stations" / name / "lock").read_text())
+        living = self.all_pids()
+        found |= {name: pid for name, pid in held.items() if pid in living}
         return found
 
     def all_pids(self) -> list[int]:
