@@ -139,11 +139,11 @@ def report(outcome: Outcome, counts: dict[str, int]) -> bool:
     """Print the line of a check, and all that it said if it failed."""
     for number, what in COUNTED.findall(outcome.summary):
         counts[what] = counts.get(what, 0) + int(number)
-    failed = outcome.output is not None
-    said = f"FAILED\n{outcome.output.rstrip()}" if outcome.output is not None else outcome.summary
+    output = outcome.output
+    said = outcome.summary if output is None else f"FAILED\n{output.rstrip()}"
     sys.stdout.write(f"{outcome.check.name:<18} {outcome.took_s:5.1f} s  {said}\n")
     sys.stdout.flush()
-    return not failed
+    return output is None
 
 
 def machine(folder: Path) -> dict[str, str]:
