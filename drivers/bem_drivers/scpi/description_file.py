@@ -1,6 +1,7 @@
 """Descriptions in files: those of the package by name, a laboratory's own by path."""
 
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TypeVar
@@ -64,10 +65,16 @@ def load_description(name: str, model: type[_D]) -> _D:
     else:
         text = _read(Path(name))
     try:
-        raw = yaml.safe_load(text)
+        raw = _parsed(text)
     except yaml.YAMLError as error:
         raise DescriptionError(f"{name}: no YAML: {' '.join(str(error).split())}") from error
     return check_description(raw, model, name)
+
+
+# Settings are checked again and again on their way to a driver, and YAML is slow to read.
+@lru_cache(maxsize=32)
+def _parsed(text: str) -> object:
+    return yaml.safe_load(text)
 
 
 def check_description(raw: object, model: type[_D], where: str) -> _D:
