@@ -12,8 +12,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 
 from _packages import BROWSERS
@@ -34,6 +36,18 @@ class Check:
     tests: bool = False
     ready: Callable[[], str | None] = field(default=lambda: None)
     """Says what is missing for it to run, if anything is."""
+    beside: bool = False
+    """It runs beside its neighbours that do so too: it uses one core and no clock."""
+
+
+@dataclass
+class Outcome:
+    """How a check went; ``output`` is all that it said, where it failed."""
+
+    check: Check
+    took_s: float
+    summary: str
+    output: str | None = None
 
 
 def tool(name: str, *arguments: str) -> list[str]:
@@ -42,28 +56,30 @@ def tool(name: str, *arguments: str) -> list[str]:
 
 def checks(quick: bool) -> list[Check]:
     code = ["src", "drivers", "tests", "bin"]
-    # Most of their time is waiting for processes; more workers than cores cost nothing.
+    # Some of their time is waiting for processes, which a third worker uses.
     processes = [*PYTEST, "-n", "3", "tests/integration"]
     chosen = "not demo and not server" if quick else "not server"
     faults = [] if quick else ["tests/faults"]
     # Each worker starts servers of its own, so a file stays with one.
-    server = [*PYTEST, "-n", "2", "--dist", "loadfile", "tests/integration/server"]
+    two = [*PYTEST, "-n", "2", "--dist", "loadfile"]
+    server, browser = [*two, "tests/integration/server"], [*two, "tests/browser"]
     makemigrations = ["-m", "django", "makemigrations", "--check", "--dry-run"]
     assets = ["-m", "bem.web.build_assets"]
     found = [
-        Check("format", tool("ruff", "format", "--check", *code)),
-        Check("lint", tool("ruff", "check", *code)),
-        Check("types", tool("mypy")),
-        Check("import rules", tool("lint-imports")),
-        Check("playbooks", [*tool("ansible-lint"), "--offline", "-q"]),
-        Check("variables page", [sys.executable, "bin/_variables.py", "--check"]),
         Check("browser assets", [sys.executable, *assets]),
-        Check("browser types", [sys.executable, *assets, "--check"]),
-        Check("migrations", [sys.executable, *makemigrations]),
+        # The longest come first, and the short ones fill the other cores meanwhile.
+        Check("types", tool("mypy"), beside=True),
+        Check("playbooks", [*tool("ansible-lint"), "--offline", "-q"], beside=True),
+        Check("import rules", tool("lint-imports"), beside=True),
+        Check("browser types", [sys.executable, *assets, "--check"], beside=True),
+        Check("variables page", [sys.executable, "bin/_variables.py", "--check"], beside=True),
+        Check("migrations", [sys.executable, *makemigrations], beside=True),
+        Check("lint", tool("ruff", "check", *code), beside=True),
+        Check("format", tool("ruff", "format", "--check", *code), beside=True),
         Check("unit tests", [*PYTEST, "-n", "2", "tests/unit", "tests/units"], tests=True),
         Check("process tests", [*processes, *faults, "-m", chosen], tests=True),
         Check("server tests", server, quick=False, tests=True),
-        Check("browser tests", [*PYTEST, "tests/browser"], False, True, need_browser),
+        Check("browser tests", browser, False, True, need_browser),
         Check("benchmarks", [*PYTEST, "tests/bench"], quick=False, tests=True),
     ]
     if not any((ROOT / "tests" / "bench").rglob("test_*.py")):
@@ -82,7 +98,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bem-checks-") as folder:
         environment = os.environ | machine(Path(folder))
         failed = [
-            check.name for check in checks(options.quick) if not run(check, environment, counts)
+            outcome.check.name
+            for outcome in outcomes(checks(options.quick), environment)
+            if not report(outcome, counts)
         ]
     took = time.monotonic() - began
     tests = ", ".join(f"{number} {what}" for what, number in counts.items()) or "no tests"
@@ -91,30 +109,41 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def run(check: Check, environment: dict[str, str], counts: dict[str, int]) -> bool:
-    sys.stdout.write(f"{check.name:<18} ")
-    sys.stdout.flush()
+def outcomes(wanted: list[Check], environment: dict[str, str]) -> Iterator[Outcome]:
+    """Run checks, those that may at once; each as soon as it is done."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for beside, neighbours in groupby(wanted, lambda check: check.beside):
+            if beside:
+                running = [pool.submit(run, check, environment) for check in neighbours]
+                yield from (done.result() for done in as_completed(running))
+            else:
+                yield from (run(check, environment) for check in neighbours)
+
+
+def run(check: Check, environment: dict[str, str]) -> Outcome:
     missing = check.ready()
     if missing is not None:
-        sys.stdout.write(f"FAILED: {missing}\n")
-        return False
+        return Outcome(check, 0, "FAILED", missing)
     began = time.monotonic()
     done = subprocess.run(
         check.command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-    took = time.monotonic() - began
-    output = done.stdout + done.stderr
-    summary = "ok"
-    if check.tests:
-        last = done.stdout.rstrip().rpartition("\n")[2]
-        for number, what in COUNTED.findall(last):
-            counts[what] = counts.get(what, 0) + int(number)
-        summary = last.strip("= ")
+    took_s = time.monotonic() - began
+    last = done.stdout.rstrip().rpartition("\n")[2] if check.tests else "ok"
     if done.returncode == 0:
-        sys.stdout.write(f"{took:5.1f} s  {summary}\n")
-        return True
-    sys.stdout.write(f"{took:5.1f} s  FAILED\n{output.rstrip()}\n")
-    return False
+        return Outcome(check, took_s, last.strip("= "))
+    return Outcome(check, took_s, last.strip("= "), done.stdout + done.stderr)
+
+
+def report(outcome: Outcome, counts: dict[str, int]) -> bool:
+    """Print the line of a check, and all that it said if it failed."""
+    for number, what in COUNTED.findall(outcome.summary):
+        counts[what] = counts.get(what, 0) + int(number)
+    output = outcome.output
+    said = outcome.summary if output is None else f"FAILED\n{output.rstrip()}"
+    sys.stdout.write(f"{outcome.check.name:<18} {outcome.took_s:5.1f} s  {said}\n")
+    sys.stdout.flush()
+    return output is None
 
 
 def machine(folder: Path) -> dict[str, str]:

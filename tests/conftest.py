@@ -52,9 +52,14 @@ def wait_until() -> Callable[..., None]:
 
     def wait(condition: Callable[[], object], what: str, timeout_s: float = 10.0) -> None:
         deadline = time.monotonic() + timeout_s
-        while not condition():
-            if time.monotonic() > deadline:
+        while True:
+            asked = time.monotonic()
+            if condition():
+                return
+            answered = time.monotonic()
+            if answered > deadline:
                 pytest.fail(f"waited {timeout_s:g} s in vain for {what}")
-            time.sleep(0.01)
+            # To look at many processes costs a core, which those that are waited for need.
+            time.sleep(min(max(0.01, 3 * (answered - asked)), 0.1))
 
     return wait

@@ -14,6 +14,8 @@ import yaml
 from playwright.sync_api import Browser, Page, expect
 from tests.support.browsing import note_complaints
 
+from support.records import put_tables
+
 PASSWORD = "a password for a test"
 STATION = """
 import django, uuid
@@ -64,7 +66,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     def run(*arguments: str) -> None:
         subprocess.run([sys.executable, *arguments], env=environment, check=True)
 
-    run("-m", "bem.cli", "migrate")
+    put_tables(folder / "data")
     run(
         "-m",
         "bem.cli",

@@ -125,6 +125,12 @@ def bench(live_server: object, monkeypatch: pytest.MonkeyPatch) -> Iterator[Benc
     hub.close()
 
 
+@pytest.fixture
+def open_page(bench: Bench, open_page: OpenPage) -> OpenPage:
+    """Close the pages before the hub: one that is open still would ask for a stream and get 503."""
+    return open_page
+
+
 def _watched(bench: Bench, wait_until: Callable[..., None]) -> None:
     wait_until(lambda: bench.hub.subscribers == 1, "the page to open its stream")
 

@@ -18,6 +18,7 @@ from bem.demo.places import Places, open_places
 from bem.demo.supervision import running_processes
 from bem.demo.visitor import Visitor
 from bem.runtime.settings import load_settings
+from support.records import put_tables
 
 STATIONS = ("epc-1", "epc-2", "virtual-1")
 BATTERY = {
@@ -86,12 +87,12 @@ class Demo:
     def pids(self) -> dict[str, int]:
         """Process ids by name: those that the supervisor runs, and the stations."""
         found = running_processes(self.places)
-        locks = {name: self.places.data / "stations" / name / "lock" for name in STATIONS}
-        for name, lock in locks.items():
+        held: dict[str, int] = {}
+        for name in STATIONS:
             with contextlib.suppress(OSError, ValueError):
-                pid = int(lock.read_text())
-                if pid in self.all_pids():
-                    found[name] = pid
+                held[name] = int((self.places.data / "stations" / name / "lock").read_text())
+        living = self.all_pids()
+        found |= {name: pid for name, pid in held.items() if pid in living}
         return found
 
     def all_pids(self) -> list[int]:
@@ -156,6 +157,8 @@ def make_demo(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Calla
 
     def make(*options: str, data: Path | None = None) -> Demo:
         places = open_places(data or tmp_path / f"demo-{len(made)}")
+        if data is None:
+            put_tables(places.data)
         demo = Demo(places, ("--ledger", *options))
         made.append(demo)
         demo.start()

@@ -64,8 +64,9 @@ def templates() -> Sequence[Path]:
 
 
 def _render(folder: Path, systemd: int) -> None:
+    texts = folder.parent / "texts.json"
     extra = {
-        "units_out": str(folder),
+        "units_out": str(texts),
         "units_templates": [str(path) for path in templates()],
         "units_values": [
             str(path)
@@ -87,6 +88,8 @@ def _render(folder: Path, systemd: int) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    for name, text in json.loads(texts.read_text(encoding="utf-8")).items():
+        (folder / name).write_text(text, encoding="utf-8")
 
 
 @pytest.fixture(scope="session", params=SYSTEMD_VERSIONS, ids=lambda version: f"systemd{version}")

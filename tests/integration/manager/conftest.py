@@ -25,6 +25,7 @@ from bem.domain.limits import Limits
 from bem.domain.program import Compare, End, Mode, Program, Quantity, Setpoint, StepOp
 from bem.node.locks import holder
 from bem.runtime.settings import Settings, load_settings
+from support.records import put_tables
 
 _QUEUE = """
 import json, sys, django
@@ -97,12 +98,11 @@ class Laboratory:
             "BEM_CONFIG": str(self.file),
             "DJANGO_SETTINGS_MODULE": "bem.lab.django_settings",
         }
-        subprocess.run(
-            [sys.executable, "-m", "django", "migrate"],
-            env=self.environment,
-            check=True,
-            stdout=subprocess.DEVNULL,
-        )
+        self.make_tables()
+
+    def make_tables(self) -> None:
+        """Make the records, empty."""
+        put_tables(self.settings.data_dir)
 
     def define(self, station: str) -> None:
         self.settings.station_files.mkdir(parents=True, exist_ok=True)

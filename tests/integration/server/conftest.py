@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -116,6 +117,7 @@ class MariaDB(Program):
         super().__init__("mysql", folder)
         self.socket = folder / "socket"
         self.password = secrets.token_urlsafe(12)
+        self._tables: bytes | None = None
 
     def open(self) -> None:
         """Make its files and start it."""
@@ -151,6 +153,9 @@ class MariaDB(Program):
                 f"--socket={self.socket}",
                 f"--pid-file={self.folder / 'pid'}",
                 "--skip-networking",
+                # It ends by a signal at worst, never by a power cut: nothing need reach a disk.
+                "--debug-no-sync",
+                "--innodb-flush-method=nosync",
                 "--character-set-server=utf8mb4",
                 f"--collation-server={COLLATION}",
             ]
@@ -180,6 +185,17 @@ class MariaDB(Program):
             }
         finally:
             self.administer(f"DROP DATABASE {name}")
+
+    def make_tables(self, database: str, migrate: Callable[[], object]) -> None:
+        """Make tables by ``migrate``, or as it made them in another database before."""
+        options = ("--no-defaults", f"--socket={self.socket}", "--user=root", database)
+        if self._tables is None:
+            migrate()
+            self._tables = subprocess.run(
+                ["mariadb-dump", *options], check=True, stdout=subprocess.PIPE
+            ).stdout
+        else:
+            subprocess.run(["mariadb", *options], check=True, input=self._tables)
 
     def connect(self, database: str = "") -> "Connection":
         """Connect as the administrator."""
@@ -309,8 +325,19 @@ class ServerLaboratory(Laboratory):
         self.rabbitmq = rabbitmq
         super().__init__(folder, database=database, broker=rabbitmq.section(folder / "broker"))
 
+    def make_tables(self) -> None:
+        self.mariadb.make_tables(self._database, self._migrate)
+
     def rows(self, sql: str, *values: object) -> list[Any]:
         return self.mariadb.ask(self._database, sql.replace("?", "%s"), *values)
+
+    def _migrate(self) -> None:
+        subprocess.run(
+            [sys.executable, "-m", "bem.cli", "migrate"],
+            env=self.environment,
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
 
 
 def _system_path() -> str:

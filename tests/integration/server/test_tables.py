@@ -12,9 +12,18 @@ import yaml
 if TYPE_CHECKING:
     from tests.integration.server.conftest import MariaDB
 
-pytestmark = [pytest.mark.server, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.server, pytest.mark.timeout(1800)]
 _ROOT = Path(__file__).resolve().parents[3]
 
+_FOLDERS = (
+    "integration/server/on_database",
+    "unit/lab",
+    "unit/lab_data",
+    "unit/manager",
+    "unit/web_records",
+    "unit/web_watch",
+)
+"""All at once, for it takes a while to make the tables."""
 _OF_SQLITE = (
     # Asks for the plan of a query in SQLite's words; on_database/test_values.py asks MariaDB.
     "tests/unit/lab_data/test_series.py::test_the_cost_does_not_grow_with_the_run",
@@ -30,20 +39,7 @@ _WITHOUT_THE_DATABASE = (
 )
 
 
-@pytest.mark.parametrize(
-    "folder",
-    [
-        "integration/server/on_database",
-        "unit/lab",
-        "unit/lab_data",
-        "unit/manager",
-        "unit/web_records",
-        "unit/web_watch",
-    ],
-)
-def test_the_tests_of_the_records_pass_on_mariadb(
-    folder: str, mariadb: "MariaDB", tmp_path: Path
-) -> None:
+def test_the_tests_of_the_records_pass_on_mariadb(mariadb: "MariaDB", tmp_path: Path) -> None:
     # Django would wake with them, before the tests name their own.
     ours = ("BEM_CONFIG", "DJANGO_SETTINGS_MODULE")
     environment = {name: value for name, value in os.environ.items() if name not in ours}
@@ -53,7 +49,8 @@ def test_the_tests_of_the_records_pass_on_mariadb(
         done = subprocess.run(
             [
                 *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"),
-                *("--create-db", f"tests/{folder}"),
+                # The laboratories that run beside this leave much of a core.
+                *("-n", "2", "--create-db", *(f"tests/{folder}" for folder in _FOLDERS)),
                 *(f"--deselect={test}" for test in _OF_SQLITE),
                 *(f"--ignore={file}" for file in _WITHOUT_THE_DATABASE),
             ],

@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.unit.drivers.conftest import ManualClock
 
-from bem_drivers.base import OFF, Command
+from bem_drivers.base import OFF, Command, Protection
 from bem_drivers.ea.driver import EaDriver
 from bem_drivers.ea.settings import EaSettings
 from bem_drivers.ea.simulator import EaUnit, EaUnitSettings
@@ -80,6 +80,9 @@ class EaBench:
         ]
 
 
+PROTECTION = Protection(
+    voltage_min=2.5, voltage_max=4.25, current_min=-5.0, current_max=5.0, silence_s=0.5
+)
 PSB = {"model": "PSB 9060-60", "voltage": 60.0, "current": 60.0, "power": 1500.0}
 DUAL = {"model": "PS 2384-05B", "voltage": 84.0, "current": 5.0, "power": 160.0}
 BATTERY = BatteryModelSettings(capacity_ah=2.5, soc=0.5)
@@ -104,3 +107,27 @@ def make_ea(
     address = {"kind": "serial", "port": "/dev/bem/ea"}
     driver = EaDriver(EaSettings.model_validate({"address": address, **settings}), clock, link)
     return EaBench(clock, simulated, faulty, link, driver, poles, ledger)
+
+
+def bounded_ea(clock: ManualClock, unit: dict[str, object] | None = None) -> EaBench:
+    """Make an opened bench that holds ``PROTECTION``."""
+    bench = make_ea(clock, unit)
+    bench.driver.open()
+    bench.driver.protect(PROTECTION)
+    return bench
+
+
+def value(bench: EaBench, name: str) -> float:
+    """Read one channel."""
+    return bench.driver.read().values[name].value
+
+
+def answer_instead(bench: EaBench, question: str, answer: str) -> None:
+    """Have one question answered by something else, whenever it is asked."""
+    real = bench.faulty.receive
+
+    def receive(line: str, now_ns: int) -> list[str]:
+        answers = real(line, now_ns)
+        return [answer] if line == question else answers
+
+    bench.faulty.receive = receive

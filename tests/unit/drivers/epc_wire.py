@@ -9,6 +9,8 @@ MS = 1_000_000
 IDLE = "000: 08 00 00 00 00 00 00 00"
 ERROR = "000: 0A 00 00 00 00 00 00 00"
 BARE = {"device_id": 0, "body_sensor": False}
+FOREVER = "FF FF FF FF"
+CC_1A = f"000: 05 00 E8 03 {FOREVER}"
 
 
 class Wire:
@@ -52,3 +54,21 @@ class Wire:
     def silent(self) -> bool:
         """Whether the unit answers nothing any more."""
         return self.unit.dead and self.ask("001: 00", 50) == []
+
+
+def started(**unit: object) -> Wire:
+    """Get a unit that has started, at a cell of 3.7 V."""
+    wire = Wire(**unit)
+    wire.wait(5)
+    return wire
+
+
+def mode(first: int, reference: int, limit: int) -> str:
+    """Write a MODE frame from its first byte, its reference and its limit."""
+    data = bytes([first, 0]) + reference.to_bytes(2, "little", signed=True)
+    return f"000: {(data + (limit & 0xFFFFFFFF).to_bytes(4, 'little')).hex(' ').upper()}"
+
+
+def ids(frames: list[str]) -> list[str]:
+    """Get the identifiers of frames."""
+    return [frame[:3] for frame in frames]

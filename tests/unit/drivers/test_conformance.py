@@ -1,6 +1,6 @@
 """Every driver of this project on its simulator: what a station relies on, of all of them alike.
 
-What is tested is in ``conformance.py``, what each device can do in ``makers.py``.
+What is tested is in ``conformance/``, what each device can do in ``makers.py``.
 """
 
 import tomllib

@@ -23,6 +23,7 @@ from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.workertmp import WorkerTmp
 
 from bem.web.server import Worker
+from support.records import put_tables
 
 pytestmark = pytest.mark.timeout(240)
 WaitUntil = Callable[..., None]
@@ -35,8 +36,6 @@ from bem.runtime.settings import load_settings
 from bem.web.server import run
 raise SystemExit(run(load_settings()))
 """
-MIGRATE = "import django; django.setup(); from django.core.management import call_command; "
-MIGRATE += "call_command('migrate', verbosity=0)"
 
 
 class Systemd:
@@ -70,7 +69,7 @@ class Systemd:
             "NOTIFY_SOCKET": str(folder / "notify"),
             "WATCHDOG_USEC": "30000000",
         }
-        subprocess.run([sys.executable, "-c", MIGRATE], env=self._environment, check=True)
+        put_tables(folder / "data")
         self._ear = threading.Thread(target=self._listen, daemon=True)
         self._ear.start()
 

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.records import put_tables
+
 SERVE = "from bem.runtime.settings import load_settings; from bem.web.server import run; "
 SERVE += "raise SystemExit(run(load_settings()))"
 PREPARE = """
 import django
 django.setup()
-from django.core.management import call_command
-call_command("migrate", verbosity=0)
 from django.contrib.auth.models import Group
 from bem.lab.models import Account
 user = Account.objects.create_user("ana")
@@ -86,8 +86,13 @@ def _answers(port: int) -> bool:
 
 
 def test_it_stops_within_three_seconds_with_streams_open(
-    serve: Start, environment: dict[str, str], port: int, wait_until: Callable[..., None]
+    serve: Start,
+    environment: dict[str, str],
+    port: int,
+    tmp_path: Path,
+    wait_until: Callable[..., None],
 ) -> None:
+    put_tables(tmp_path / "data")
     prepared = subprocess.run(
         [sys.executable, "-c", PREPARE], env=environment, capture_output=True, text=True, check=True
     )

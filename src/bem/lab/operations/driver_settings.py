@@ -4,7 +4,9 @@ Some drivers are made of others, each named with its settings (``source: {driver
 These are judged by their own schema.
 """
 
+import json
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -54,13 +56,21 @@ def settings_problems(
 
     A schema that is none finds nothing: the node judges then.
     """
-    try:
-        Draft202012Validator.check_schema(schema)
-    except SchemaError:
+    if not _is_schema(json.dumps(schema, sort_keys=True)):
         return []
     return [
         found for error in _VALIDATOR(schema).iter_errors(settings) for found in _explain(error)
     ]
+
+
+# It takes many times as long as judging by it, and a node tells few of them.
+@lru_cache(maxsize=64)
+def _is_schema(text: str) -> bool:
+    try:
+        Draft202012Validator.check_schema(json.loads(text))
+    except SchemaError:
+        return False
+    return True
 
 
 def _is_device(schema: Mapping[str, Any], name: str) -> bool:
