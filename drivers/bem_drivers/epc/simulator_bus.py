@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from bem_drivers.can import Frame
 from bem_drivers.epc.bus_load import frame_bits
-from bem_drivers.epc.simulator import EpcUnit
+from bem_drivers.simulation.spec import CanUnit
 
 _NEVER_NS = 1 << 62
 _HOST = -1
@@ -23,7 +23,7 @@ class UnitBus:
     (ns) the bus has been busy, ``carried`` how many frames it carried.
     """
 
-    def __init__(self, units: Sequence[EpcUnit], now_ns: int, bitrate: int | None = None) -> None:
+    def __init__(self, units: Sequence[CanUnit], now_ns: int, bitrate: int | None = None) -> None:
         self.units = units
         self.busy_ns = 0
         self.carried = 0
@@ -66,9 +66,8 @@ class UnitBus:
 
     def _hand_over(self, frame: Frame, at_ns: int) -> None:
         for index, unit in enumerate(self.units):
-            if frame.frame_id >> 4 == unit.settings.device_id:
-                unit.receive(frame.frame_id, frame.data, at_ns)
-                self._due_ns[index] = _due(unit)
+            unit.receive(frame.frame_id, frame.data, at_ns)
+            self._due_ns[index] = _due(unit)
 
     def _let_units_live(self, now_ns: int, arrived: list[Frame]) -> None:
         for index, due_ns in enumerate(self._due_ns):
@@ -116,6 +115,6 @@ class UnitBus:
         return frame_bits(len(frame.data)) * 1_000_000_000 // (self._bitrate or 1)
 
 
-def _due(unit: EpcUnit) -> int:
+def _due(unit: CanUnit) -> int:
     due_ns = unit.next_due_ns()
     return _NEVER_NS if due_ns is None else due_ns

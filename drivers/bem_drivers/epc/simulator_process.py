@@ -19,9 +19,11 @@ from pydantic import ValidationError
 
 from bem_drivers.epc.simulator import EpcUnit
 from bem_drivers.epc.simulator_bus import UnitBus
-from bem_drivers.epc.simulator_stage import EpcUnitSettings
+from bem_drivers.epc.simulator_stage import COUNTS, EpcUnitSettings, Quantity
 from bem_drivers.model import BatteryModelSettings, Chemistry
+from bem_drivers.simulation.frame_orders import FaultyFrames
 from bem_drivers.simulation.ledger import Ledger
+from bem_drivers.simulation.sensor import SensorSettings
 from bem_drivers.simulation.slcan_port import SlcanPort
 
 NS_PER_MS = 1_000_000
@@ -55,7 +57,11 @@ class EpcSimulator:
             )
             for one in units
         ]
-        self.bus = UnitBus(self.units, now_ns, bitrate)
+        self._faulty = [
+            FaultyFrames(unit, None if ledger is None else ledger.of(unit.settings.device_id))
+            for unit in self.units
+        ]
+        self.bus = UnitBus(self._faulty, now_ns, bitrate)
         self._orders = orders
         self._ordered = b""
         self._link = link
@@ -121,7 +127,7 @@ class EpcSimulator:
         *lines, self._ordered = (self._ordered + said).split(b"\n")
         for line in lines:
             now_ns = time.monotonic_ns()
-            for unit in self.units:
+            for unit in self._faulty:
                 try:
                     unit.break_down(line.decode(), now_ns)
                 except ValueError as error:
@@ -197,13 +203,20 @@ def _unit_settings(arguments: argparse.Namespace) -> list[EpcUnitSettings]:
             supply_voltage=arguments.supply,
             battery=battery,
             speed=arguments.speed,
-            noise_counts=arguments.noise,
-            seed=arguments.seed,
+            sensors=_sensors(arguments.noise, arguments.seed),
             strictness="lenient" if arguments.lenient else "strict",
             firmware=arguments.firmware,
         )
         for device_id in arguments.device_id or [0x13]
     ]
+
+
+def _sensors(counts: float, seed: int) -> dict[Quantity, SensorSettings]:
+    """Get converters with this noise."""
+    return {
+        quantity: SensorSettings(noise=counts * size, seed=seed)
+        for quantity, size in COUNTS.items()
+    }
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -8,7 +8,8 @@ import re
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import Literal, Protocol, get_args
 
 from bem_drivers.base import Command, Mode
 from bem_drivers.scpi.codec import Template, same_line, template
@@ -21,6 +22,8 @@ from bem_drivers.scpi.description import (
     Settable,
     Value,
 )
+from bem_drivers.simulation import faults
+from bem_drivers.simulation.sensor import Sensors, SensorSettings
 
 Record = Callable[[int, str, Mapping[str, object]], None]
 NO_ERROR = '0,"No error"'
@@ -30,6 +33,8 @@ OUT_OF_RANGE = '-222,"Data out of range"'
 PROTECTED = '-203,"Command protected"'
 REFUSED = '-200,"Execution error"'
 DEEPEST_QUEUE = 20
+Sensed = Literal["voltage", "current", "temperature"]
+SENSED: tuple[Sensed, ...] = get_args(Sensed)
 _GUARD_FAULTS = {
     "voltage_min": "under_voltage",
     "voltage_max": "over_voltage",
@@ -37,7 +42,7 @@ _GUARD_FAULTS = {
     "power": "over_power",
 }
 _SWITCHES = ("frozen", "stuck", "refuse", "deaf", "panel")
-_FIXED = ("voltage", "current")
+_FIXED = SENSED
 
 
 class SimulatedTerminals(Protocol):
@@ -94,7 +99,8 @@ class _Number:
 class ScpiMeterUnit:
     """A meter at ``terminals``; also what every other unit answers alike.
 
-    ``identity`` is its answer to the identification, ``numbers`` the format of its numbers.
+    ``identity`` is its answer to the identification, ``numbers`` the format of its numbers,
+    ``sensors`` by what it measures; a power is the product of what it reads.
 
     Raises:
         ValueError: the description would not take ``identity`` or its "no error".
@@ -108,6 +114,7 @@ class ScpiMeterUnit:
         *,
         identity: str = "BEM,SIMULATED,1,0",
         numbers: str = "+.6E",
+        sensors: Mapping[Sensed, SensorSettings] = MappingProxyType({}),
     ) -> None:
         self.description: MeterDescription | PowerDescription = description
         if re.search(description.identification.pattern, identity) is None:
@@ -122,6 +129,7 @@ class ScpiMeterUnit:
         self._identity = identity
         self._numbers = numbers
         self._errors: deque[str] = deque(maxlen=DEEPEST_QUEUE)
+        self._sensors = Sensors(SENSED, sensors)
         self._remote = not description.remote.take
         self._switches = dict.fromkeys(_SWITCHES, False)
         self._fixed: dict[str, float] = {}
@@ -196,23 +204,28 @@ class ScpiMeterUnit:
         parts = ["0"] * measure.size
         facts: dict[str, float] = {}
         for value in measure.values:
-            true = self._quantity(value.quantity)
+            read = self._read(value.quantity, now_ns)
             if self._switches["frozen"]:
-                true = self._frozen.setdefault(value.channel, true)
-            facts[value.channel] = true
-            number = format(true * self._sign(value) / value.scale, self._numbers)
-            parts[value.at] = f"{number} {value.suffix}" if value.suffix else number
+                read = self._frozen.setdefault(value.channel, read)
+            facts[value.channel] = read
+            text = format(read * self._sign(value) / value.scale, self._numbers)
+            parts[value.at] = f"{text} {value.suffix}" if value.suffix else text
         self._record(now_ns, "answer", facts)
         return measure.separator.join(parts)
 
-    def _quantity(self, quantity: str) -> float:
-        known: dict[str, Callable[[], float]] = {
-            "voltage": lambda: self._fixed.get("voltage", self._terminals.voltage),
-            "current": lambda: self._fixed.get("current", self._current()),
-            "power": lambda: self._quantity("voltage") * self._quantity("current"),
-            "temperature": lambda: self._terminals.temperature,
+    def _read(self, quantity: str, now_ns: int) -> float:
+        if quantity == "power":
+            return self._read("voltage", now_ns) * self._read("current", now_ns)
+        true = {
+            "voltage": self._terminals.voltage,
+            "current": self._current(),
+            "temperature": self._terminals.temperature,
         }
-        return known.get(quantity, lambda: 0.0)()
+        for sensed in SENSED:
+            if sensed == quantity:
+                fixed = self._fixed.get(sensed, true[sensed])
+                return self._sensors.read(sensed, fixed, now_ns)
+        return 0.0
 
     def _current(self) -> float:
         return self._terminals.current
@@ -229,7 +242,8 @@ class ScpiMeterUnit:
     # Faults on demand ------------------------------------------------------------------------
 
     def break_down(self, order: str, now_ns: int) -> None:
-        """Obey ``frozen on|off``, ``voltage V|off``, ``current A|off`` (what it measures).
+        """Obey ``frozen on|off``, ``voltage V|off``, ``current A|off``, ``temperature DEGC|off``
+        (what it measures), and those of :class:`~bem_drivers.simulation.sensor.Sensors`.
 
         A unit with power also obeys ``stuck on|off`` (it does not switch), ``refuse on|off`` (set
         lines are errors), ``deaf on|off`` (set lines change nothing), ``panel on|off`` (somebody
@@ -239,22 +253,23 @@ class ScpiMeterUnit:
             ValueError: no such fault.
         """
         name, _, value = order.strip().partition(" ")
-        self._record(now_ns, "fault", {"order": order.strip()})
         if name in _FIXED:
+            fixed = None if value == "off" else faults.number(name, value)
             self._fixed.pop(name, None)
-            if value != "off":
-                self._fixed[name] = float(value)
+            if fixed is not None:
+                self._fixed[name] = fixed
+        elif name in Sensors.WORDS:
+            self._sensors.obey(order, now_ns)
         elif name in self._known_switches():
-            if value not in ("on", "off"):
-                raise ValueError(f"fault {name!r} is 'on' or 'off', not {value!r}")
-            self._switches[name] = value == "on"
+            self._switches[name] = faults.switch(name, value)
             self._frozen.clear()
             self._switched(name, now_ns)
         elif name == "trip" and value and "stuck" in self._known_switches():
             self._trip(value, now_ns)
         else:
-            known = ", ".join((*_FIXED, *self._known_switches()))
+            known = ", ".join((*_FIXED, *Sensors.WORDS, *self._known_switches()))
             raise ValueError(f"no fault {name!r}; there are: {known}, trip NAME (with power)")
+        self._record(now_ns, "fault", {"order": order.strip()})
 
     def _known_switches(self) -> tuple[str, ...]:
         return _SWITCHES[:1]
@@ -280,8 +295,11 @@ class ScpiPowerUnit(ScpiMeterUnit):
         *,
         identity: str = "BEM,SIMULATED,1,0",
         numbers: str = "+.6E",
+        sensors: Mapping[Sensed, SensorSettings] = MappingProxyType({}),
     ) -> None:
-        super().__init__(description, terminals, record, identity=identity, numbers=numbers)
+        super().__init__(
+            description, terminals, record, identity=identity, numbers=numbers, sensors=sensors
+        )
         if not isinstance(description, PowerDescription):
             raise ValueError(f"a {description.kind} has no output; make a ScpiMeterUnit of it")
         self._lead = lead

@@ -3,7 +3,8 @@
 from pydantic import BaseModel, Field
 
 from bem_drivers.scpi.settings import DescribedLoad, DescribedMeter, DescribedSource
-from bem_drivers.scpi.simulator import ScpiMeterUnit, ScpiPowerUnit
+from bem_drivers.scpi.simulator import SENSED, ScpiMeterUnit, ScpiPowerUnit, Sensed
+from bem_drivers.simulation.sensor import SensorSettings, sensor_orders
 from bem_drivers.simulation.spec import Place, SimulatorSpec
 
 
@@ -13,6 +14,7 @@ class _Unit(BaseModel):
         title="Identification",
         description="what it answers when asked who it is; the description's pattern must fit",
     )
+    sensors: dict[Sensed, SensorSettings] = Field(default={}, description="V, A, degC")
 
 
 class SourceUnitSettings(_Unit, DescribedSource):
@@ -31,19 +33,34 @@ def _power(settings: SourceUnitSettings | LoadUnitSettings, place: Place) -> Scp
     (terminals,) = place.terminals
     description = settings.described()
     lead = place.lead()
-    return ScpiPowerUnit(description, terminals, lead, place.record, identity=settings.identity)
+    return ScpiPowerUnit(
+        description,
+        terminals,
+        lead,
+        place.record,
+        identity=settings.identity,
+        sensors=settings.sensors,
+    )
 
 
 def _meter(settings: MeterUnitSettings, place: Place) -> ScpiMeterUnit:
     (terminals,) = place.terminals
     description = settings.described()
-    return ScpiMeterUnit(description, terminals, place.record, identity=settings.identity)
+    return ScpiMeterUnit(
+        description,
+        terminals,
+        place.record,
+        identity=settings.identity,
+        sensors=settings.sensors,
+    )
 
 
 _MEASURING = {
     "voltage NUMBER|off": "V that it measures, whatever there is",
     "current NUMBER|off": "A that it measures, whatever flows",
+    "temperature NUMBER|off": "degC that it measures, whatever there is",
     "frozen on|off": "it goes on answering what it measured last",
+    **sensor_orders(SENSED),
 }
 _POWER = {
     "stuck on|off": "its output does not switch; it says truly whether it is on",

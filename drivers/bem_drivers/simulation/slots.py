@@ -9,7 +9,8 @@ from pydantic import BaseModel
 from bem_drivers.can import Frame
 from bem_drivers.simulation.bench import BenchDevice, PtyPort, SlcanBus, SocketCanBus, TcpPort
 from bem_drivers.simulation.circuit import Terminals
-from bem_drivers.simulation.orders import Faulty
+from bem_drivers.simulation.frame_orders import FRAME_ORDERS, FaultyFrames
+from bem_drivers.simulation.orders import LINE_ORDERS, Faulty
 from bem_drivers.simulation.outbox import Outbox
 from bem_drivers.simulation.port import LinePort, PtyLinePort, TcpLinePort
 from bem_drivers.simulation.slcan_port import SlcanPort
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
 
 LOOK_NS = 100_000_000
 """How often a device on a line looks at what its battery does, without being asked."""
-LINE_ORDERS = {
-    "silent on|off": "it obeys and does not answer",
-    "late MS|off": "its answers leave so much later",
-    "garbage N": "its next N answers are noise",
-    "half N": "its next N answers end in the middle",
-    "double N": "its next N answers come twice",
-    "drop N": "its next N answers are lost",
-    "wrong TEXT": "its next answer is TEXT",
-}
 DEVICE_ORDERS = {
     "unplug": "nobody reaches it any more",
     "plug": "it is reached again",
@@ -93,6 +85,13 @@ class Slot(Generic[U]):
 
 class CanSlot(Slot[CanUnit]):
     """A device on a bus."""
+
+    @property
+    def orders(self) -> Mapping[str, str]:
+        return {**super().orders, **FRAME_ORDERS}
+
+    def _made(self, place: Place) -> CanUnit:
+        return FaultyFrames(super()._made(place), place.record)
 
 
 class LineSlot(Slot[LineUnit]):
@@ -172,7 +171,7 @@ class LineSlot(Slot[LineUnit]):
         return self._folder / link
 
     def _made(self, place: Place) -> LineUnit:
-        return Faulty(super()._made(place))
+        return Faulty(super()._made(place), place.record)
 
 
 class BusSlot:

@@ -71,7 +71,9 @@ def test_several_people_may_give_orders(run: Callable[..., None], tmp_path: Path
     run()
     with connected(tmp_path / "control") as one, connected(tmp_path / "control") as other:
         assert say(one, "one voltage 4\none voltage off\n", 2) == ["ok", "ok"]
-        assert say(other, "one jump\n")[0].startswith("refused: no fault 'jump'; there are: ")
+        assert say(other, "one jump\n")[0].startswith(
+            "refused: no fault 'jump' of an EPC; there are: "
+        )
         assert "one unplug: nobody reaches it any more" in say(other, "help\n")[0]
         one.close()
         assert say(other, "can unplug\ncan plug\ncan unplug\ncan plug\n", 4) == ["ok"] * 4
