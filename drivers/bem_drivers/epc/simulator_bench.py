@@ -12,7 +12,9 @@ def _make(traits: EpcTraits, place: Place) -> EpcUnit:
         battery=lead.terminals.battery.settings,
         speed=lead.terminals.speed,
     )
-    return EpcUnit(settings, place.now_ns, place.record, stage=PowerStage(settings, lead))
+    return EpcUnit(
+        settings, place.now_ns, place.record, on_bus=place.on_bus, stage=PowerStage(settings, lead)
+    )
 
 
 SIMULATOR = SimulatorSpec(

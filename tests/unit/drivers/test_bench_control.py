@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def run(tmp_path: Path) -> Iterator[Callable[[int | None], None]]:
     running: list[tuple[BenchProcess, threading.Thread]] = []
 
     def start(orders: int | None = None) -> None:
-        rig = Rig(make_bench(BENCH), tmp_path, 0)
+        rig = Rig(make_bench(BENCH), tmp_path, time.monotonic_ns())
         process = BenchProcess(rig, tmp_path / "control", orders)
         thread = threading.Thread(target=process.run)
         thread.start()
@@ -109,7 +110,7 @@ def test_standard_input_takes_orders_too(
 
 
 def test_a_socket_that_cannot_be_had_is_said_with_its_path(tmp_path: Path) -> None:
-    rig = Rig(make_bench(BENCH), tmp_path, 0)
+    rig = Rig(make_bench(BENCH), tmp_path, time.monotonic_ns())
     with pytest.raises(BenchError, match=r"control: .*no/control cannot be had: .*; choose a path"):
         BenchProcess(rig, tmp_path / "no" / "control")
     rig.close()

@@ -48,6 +48,7 @@ class RandomOperator:
         self.random = random.Random(seed)  # noqa: S311 - repeatable, not a secret
         self.world = world
         self.unit = world.units[0]
+        self.spoilt = world.spoilt[0]
         self.end_ns = world.now_ns + round(seconds * 1e9)
         self.done: dict[str, int] = {}
         self.ran = 0
@@ -155,10 +156,10 @@ class RandomOperator:
 
     def lose_power(self, host: Host) -> None:
         name = "unpowered"
-        self.unit.break_down(f"{name} on", host.monotonic_ns())
+        self.spoilt.break_down(f"{name} on", host.monotonic_ns())
         self.world.bus.wake(host.monotonic_ns())
         self.attempt(host.driver.read)
-        self.unit.break_down(f"{name} off", host.monotonic_ns())
+        self.spoilt.break_down(f"{name} off", host.monotonic_ns())
         self.world.bus.wake(host.monotonic_ns())
         self.reopen(host)
 
@@ -169,11 +170,11 @@ class RandomOperator:
         self.reopen(host)
 
     def during(self, host: Host, order: str, seconds: float) -> None:
-        self.unit.break_down(order, host.monotonic_ns())
+        self.spoilt.break_down(order, host.monotonic_ns())
         self.world.bus.wake(host.monotonic_ns())
         self.command(host)
         self.work(host, seconds)
-        self.unit.break_down(f"{order.split(maxsplit=1)[0]} off", host.monotonic_ns())
+        self.spoilt.break_down(f"{order.split(maxsplit=1)[0]} off", host.monotonic_ns())
         self.world.bus.wake(host.monotonic_ns())
         self.work(host, 0.3)
 
