@@ -5,21 +5,30 @@ not know leaves an error behind, and an error is told once. Formats are written 
 so that driver and simulator cannot agree on an error.
 """
 
-import random
 import re
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bem_drivers.simulation import Record
 from bem_drivers.simulation.circuit import Terminals
 from bem_drivers.simulation.faults import changed
+from bem_drivers.simulation.sensor import Sensors, SensorSettings, sensor_orders
 from bem_drivers.simulation.spec import Place, SimulatorSpec
 
 FunctionName = Literal["VOLT:DC", "CURR:DC", "VOLT:AC", "CURR:AC", "RES"]
+Quantity = Literal["voltage", "current", "resistance"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 OVER_RANGE = "9.9e+37"
-_FUNCTIONS: tuple[FunctionName, ...] = ("VOLT:DC", "CURR:DC", "VOLT:AC", "CURR:AC", "RES")
+_FUNCTIONS: tuple[FunctionName, ...] = get_args(FunctionName)
+_MEASURES: dict[FunctionName, Quantity] = {
+    "VOLT:DC": "voltage",
+    "VOLT:AC": "voltage",
+    "CURR:DC": "current",
+    "CURR:AC": "current",
+    "RES": "resistance",
+}
 _RANGES = ("0.002", "0.02", "0.2", "2", "20", "200", "1000")
 _HIGHEST = {"VOLT:DC": 1000.0, "VOLT:AC": 1000.0, "CURR:DC": 20.0, "CURR:AC": 20.0, "RES": 1e8}
 _BEYOND = 1.05
@@ -31,11 +40,11 @@ _RANGE = re.compile(rf":({_NAMES}):RANGE(?: (\S+)|:AUTO (ON))", re.IGNORECASE)
 _NPLC = re.compile(r":VOLT:DC:NPLC (0\.1|1|10)", re.IGNORECASE)
 ORDERS = {
     "value X|off": "it measures this number, whatever there is",
-    "drift X|off": "it reads this much too high",
     "frozen on|off": "it goes on telling what it measured last",
     "mute on|off": "it does not echo",
     "stubborn on|off": "it refuses whatever it is told and says an error",
     "panel VOLT:DC|CURR:DC|VOLT:AC|CURR:AC|RES": "somebody turns its knob",
+    **sensor_orders(QUANTITIES),
 }
 
 
@@ -50,14 +59,12 @@ class Bk2831UnitSettings(BaseModel):
     function: FunctionName = "RES"
     old_errors: int = Field(default=0, ge=0, le=10, description="errors that nobody has asked for")
     resistance_ohm: float = Field(default=0.05, ge=0, description="what it finds in RES")
-    noise: float = Field(default=0.0, ge=0, description="standard deviation, in its unit")
-    seed: int = 0
+    sensors: dict[Quantity, SensorSettings] = Field(default={}, description="V, A, Ohm")
 
 
 @dataclass(frozen=True, slots=True)
 class _Faults:
     value: float | None = None
-    drift: float | None = None
     frozen: bool = False
     mute: bool = False
     stubborn: bool = False
@@ -79,8 +86,7 @@ class Bk2831Unit:
         self.ranges: dict[str, float | None] = dict.fromkeys(_FUNCTIONS)
         self.nplc = 1.0
         self._record = record or (lambda _t, _kind, _facts: None)
-        # Repeatable noise on a simulated meter; nothing secret depends on it.
-        self._random = random.Random(settings.seed)  # noqa: S311 - noise, not a secret
+        self._sensors = Sensors(QUANTITIES, settings.sensors)
         self._faults = _Faults()
         self._errors = settings.old_errors
         self._shown: str | None = None
@@ -98,7 +104,7 @@ class Bk2831Unit:
         self.terminals.advance(now_ns)
         ended = now_ns - self._shown_ns >= self.nplc * _CYCLE_NS
         if self._shown is None or (ended and not self._faults.frozen):
-            self._shown, self._shown_ns = self._sample(), now_ns
+            self._shown, self._shown_ns = self._sample(now_ns), now_ns
 
     def break_down(self, order: str, now_ns: int) -> None:
         """Have a fault from ``now_ns`` on, or have it no longer: see :data:`ORDERS`.
@@ -110,6 +116,8 @@ class Bk2831Unit:
         name, _, value = order.strip().partition(" ")
         if name == "panel":
             self._choose(value, now_ns)
+        elif name in Sensors.WORDS:
+            self._sensors.obey(order, now_ns)
         else:
             self._faults = changed(self._faults, name, value, "a BK 2831E", ORDERS)
         self._record(now_ns, "fault", {"order": order.strip()})
@@ -164,15 +172,14 @@ class Bk2831Unit:
         self._errors -= 1
         return "*E01 COMMAND ERROR"
 
-    def _sample(self) -> str:
+    def _sample(self, now_ns: int) -> str:
         true = {
             "VOLT:DC": self.terminals.voltage,
             "CURR:DC": self.terminals.current,
             "RES": self.settings.resistance_ohm,
         }.get(self.function, 0.0)
         value = true if self._faults.value is None else self._faults.value
-        value += self._faults.drift or 0.0
-        value += self._random.gauss(0.0, 1.0) * self.settings.noise
+        value = self._sensors.read(_MEASURES[self.function], value, now_ns)
         if abs(value) > (self.ranges[self.function] or _HIGHEST[self.function]) * _BEYOND:
             return OVER_RANGE
         return f"{value:.5e}"

@@ -8,13 +8,14 @@ it reports an error, is not known; see the settings and :mod:`bem_drivers.bms.si
 
 import random
 import struct
-from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from bem_drivers.bms.simulator_faults import NO_FAULTS
-from bem_drivers.epc.simulator import UnitFrame
+from bem_drivers.bms.simulator_faults import NO_FAULTS, ORDERS
+from bem_drivers.simulation.faults import changed
+from bem_drivers.simulation.sensor import Sensors, SensorSettings, sensor_orders
+from bem_drivers.simulation.spec import Record, UnitFrame
 
 NS_PER_S = 1_000_000_000
 NS_PER_MS = 1_000_000
@@ -25,7 +26,9 @@ TEMPERATURE_WORDS = 4
 PRESSURE_WORDS = 2
 _DATA = 7
 
-Record = Callable[[int, str, Mapping[str, object]], None]
+Quantity = Literal["voltage", "temperature", "pressure"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+UNIT_ORDERS = ORDERS | sensor_orders(QUANTITIES)
 
 
 class Measurable(Protocol):
@@ -56,7 +59,8 @@ class BmsUnitSettings(BaseModel):
     pressures: tuple[float, float] = Field(
         default=(101_300.0, 101_400.0), description="Pa, of the two sensors"
     )
-    seed: int = 0
+    seed: int = Field(default=0, description="of the spread from cell to cell")
+    sensors: dict[Quantity, SensorSettings] = Field(default={}, description="V, degC, Pa")
 
 
 class BmsUnit:
@@ -75,6 +79,7 @@ class BmsUnit:
     ) -> None:
         self.settings = settings
         self.faults = NO_FAULTS
+        self._sensors = Sensors(QUANTITIES, settings.sensors)
         self._battery = battery
         self._record = record or (lambda _t, _kind, _facts: None)
         # A repeatable spread of simulated cells; nothing secret depends on it.
@@ -87,6 +92,9 @@ class BmsUnit:
 
     def receive(self, can_id: int, data: bytes, at_ns: int) -> None:
         """Take a frame from the bus: none is for a BMS, it only sends."""
+
+    def confirm(self, at_ns: int) -> None:
+        """Note that a frame has been carried; a BMS does not care."""
 
     def next_due_ns(self) -> int:
         """Get the instant at which to call :meth:`advance` again."""
@@ -108,19 +116,22 @@ class BmsUnit:
         return out
 
     def break_down(self, order: str, now_ns: int) -> None:
-        """Have a fault from the next message on, or have it no longer; see
-        :class:`bem_drivers.bms.simulator_faults.BmsFaults`.
+        """Have a fault from the next message on, or have it no longer; see :data:`UNIT_ORDERS`.
 
         Raises:
             ValueError: there is no such fault, or it does not take that value.
         """
-        self.faults = self.faults.changed(order)
-        self._frozen_words = self._measured() if self.faults.frozen else None
+        name, _, value = order.strip().partition(" ")
+        if name in Sensors.WORDS:
+            self._sensors.obey(order, now_ns)
+        else:
+            self.faults = changed(self.faults, name, value, "a BMS", UNIT_ORDERS)
+            self._frozen_words = self._measured(now_ns) if self.faults.frozen else None
         self._record(now_ns, "fault", {"order": order.strip()})
 
-    def words(self) -> tuple[int, ...]:
+    def words(self, now_ns: int) -> tuple[int, ...]:
         """Get the 19 words that the next message has, but for a fault of the message itself."""
-        return self._measured() if self._frozen_words is None else self._frozen_words
+        return self._measured(now_ns) if self._frozen_words is None else self._frozen_words
 
     def _begin(self, now_ns: int) -> None:
         """Make the frames of a message, with what is wrong with this one."""
@@ -133,33 +144,39 @@ class BmsUnit:
             frames.append(_error_frame(code))
             self._record(now_ns, "error", {"code": code})
         if faults.error is None:
-            words = faults.spoil_words(self.words())
+            words = faults.spoil_words(self.words(now_ns))
             frames += faults.spoil_frames(_fragments(words))
             self._record(now_ns, "message", {"words": list(words)})
-        late_ns = 0 if faults.late is None else round(faults.late * NS_PER_MS)
+        late_ns = 0 if faults.straggle is None else round(faults.straggle * NS_PER_MS)
         last = len(frames) - 1
         self._leaving += [
             (now_ns + number * FRAME_NS + (late_ns if number == last else 0), frame)
             for number, frame in enumerate(frames)
         ]
 
-    def _measured(self) -> tuple[int, ...]:
+    def _measured(self, now_ns: int) -> tuple[int, ...]:
         volts = self._battery.voltage if self.faults.voltage is None else self.faults.voltage
         degrees = self._battery.temperature if self.faults.body is None else self.faults.body
         mean = volts / self.settings.cells
-        cells = [_unsigned((mean + offset) * 1000) for offset in self._offsets]
-        cells += [0] * (CELL_WORDS - len(cells))
-        temperature = round(min(max(degrees * 10, -0x8000), 0x7FFF)) & 0xFFFF
+        read = self._sensors.read
+        cells = [read("voltage", mean + offset, now_ns) for offset in self._offsets]
+        temperatures = [read("temperature", degrees, now_ns) for _ in range(TEMPERATURE_WORDS)]
+        pressures = [read("pressure", pascal, now_ns) for pascal in self.settings.pressures]
         return (
-            *cells,
-            _unsigned(volts * 1000),
-            *[temperature] * TEMPERATURE_WORDS,
-            *(_unsigned(pascal / 100) for pascal in self.settings.pressures),
+            *(_unsigned(cell * 1000) for cell in cells),
+            *[0] * (CELL_WORDS - len(cells)),
+            _unsigned(read("voltage", volts, now_ns) * 1000),
+            *(_signed(degc * 10) for degc in temperatures),
+            *(_unsigned(pascal / 100) for pascal in pressures),
         )
 
 
 def _unsigned(count: float) -> int:
     return round(min(max(count, 0), 0xFFFF))
+
+
+def _signed(count: float) -> int:
+    return round(min(max(count, -0x8000), 0x7FFF)) & 0xFFFF
 
 
 def _fragments(words: tuple[int, ...]) -> list[bytes]:

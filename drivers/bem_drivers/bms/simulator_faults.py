@@ -1,58 +1,49 @@
 """Faults of a simulated BMS that can be switched on and off while it runs. Pure."""
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+
+from bem_drivers.simulation.faults import whole
 
 MOST_WORDS = 52
 """Fifteen fragments of seven bytes hold no more."""
-_SWITCH = {"on": True, "off": False}
+_LAST_FRAGMENT = 5
+ORDERS = {
+    "error CODE|off": "it sends error frames with this code in place of values",
+    "silent on|off": "it sends nothing",
+    "frozen on|off": "its values stay as they are",
+    "voltage V|off": "it measures this voltage of the whole battery, whatever there is",
+    "body DEGC|off": "it measures this temperature, whatever there is",
+    "straggle MS|off": "the last frame of each message is so much late",
+    "error_once CODE": "an error frame comes before the next values",
+    "lost N": "fragment N (0 to 5) of the next message is lost",
+    "repeat N": "fragment N of the next message comes twice",
+    "short N": "fragment N of the next message has two bytes less",
+    "swap N": "fragment N of the next message changes places with the one after it",
+    "words N": "the next message has N words (0 to 52) instead of 19",
+    "zeros on": "all words of the next message are zero",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class BmsFaults:
-    """What is wrong with a BMS at present; by default nothing.
+    """What is wrong with a BMS at present; by default nothing. See :data:`ORDERS`.
 
-    Lasting, until ``off``:
-
-    ``error``: code (0..255) of the error frames that are sent in place of values. ``silent``:
-    nothing is sent. ``frozen``: the words stay as they are now. ``voltage``: V of the whole
-    battery, ``body``: degC, whatever the battery does. ``late``: ms by which the last frame of
-    each message is late.
-
-    Of the next message only:
-
-    ``error_once``: code of an error frame that comes before the values. ``lost``, ``double``,
-    ``short``, ``swap``: number (0..5) of the fragment that is lost, comes twice, has two bytes
-    less, changes places with the next. ``words``: how many words (0..52) there are instead of 19.
-    ``zeros``: all words are zero.
+    The first six last until ``off``, the others are of the next message only.
     """
 
-    error: int | None = None
+    error: int | None = whole(0xFF)
     silent: bool = False
     frozen: bool = False
     voltage: float | None = None
     body: float | None = None
-    late: float | None = None
-    error_once: int | None = None
-    lost: int | None = None
-    double: int | None = None
-    short: int | None = None
-    swap: int | None = None
-    words: int | None = None
+    straggle: float | None = None
+    error_once: int | None = whole(0xFF)
+    lost: int | None = whole(_LAST_FRAGMENT)
+    repeat: int | None = whole(_LAST_FRAGMENT)
+    short: int | None = whole(_LAST_FRAGMENT)
+    swap: int | None = whole(_LAST_FRAGMENT)
+    words: int | None = whole(MOST_WORDS)
     zeros: bool = False
-
-    def changed(self, order: str) -> "BmsFaults":
-        """Obey ``NAME NUMBER``, ``NAME on`` or ``NAME off``.
-
-        Raises:
-            ValueError: no such fault, or it does not take that value.
-        """
-        name, _, value = order.strip().partition(" ")
-        if name not in _ORDERS:
-            raise ValueError(f"no fault {name!r}; there are: {', '.join(_ORDERS)}")
-        return replace(self, **{name: _ORDERS[name](name, value)})
 
     def after_message(self) -> "BmsFaults":
         """Get what is left when a message has been sent."""
@@ -60,7 +51,7 @@ class BmsFaults:
             self,
             error_once=None,
             lost=None,
-            double=None,
+            repeat=None,
             short=None,
             swap=None,
             words=None,
@@ -83,53 +74,11 @@ class BmsFaults:
         if self.swap is not None and self.swap + 1 < len(frames):
             first, second = frames[self.swap : self.swap + 2]
             frames[self.swap : self.swap + 2] = [second, first]
-        if self.double is not None and self.double < len(frames):
-            frames.insert(self.double, frames[self.double])
+        if self.repeat is not None and self.repeat < len(frames):
+            frames.insert(self.repeat, frames[self.repeat])
         if self.lost is not None and self.lost < len(frames):
             del frames[self.lost]
         return frames
 
 
-def _switch(name: str, value: str) -> bool:
-    if value not in _SWITCH:
-        raise ValueError(f"fault {name!r} is 'on' or 'off', not {value!r}")
-    return _SWITCH[value]
-
-
-def _number(name: str, value: str) -> float | None:
-    if value == "off":
-        return None
-    number = float(value)
-    if not math.isfinite(number):
-        raise ValueError(f"fault {name!r} takes a number or 'off', not {value!r}")
-    return number
-
-
-def _whole(highest: int) -> Callable[[str, str], int | None]:
-    def take(name: str, value: str) -> int | None:
-        if value == "off":
-            return None
-        number = int(value, 0)
-        if not 0 <= number <= highest:
-            raise ValueError(f"fault {name!r} takes 0 to {highest} or 'off', not {value!r}")
-        return number
-
-    return take
-
-
-_ORDERS: dict[str, Callable[[str, str], Any]] = {
-    "error": _whole(0xFF),
-    "silent": _switch,
-    "frozen": _switch,
-    "voltage": _number,
-    "body": _number,
-    "late": _number,
-    "error_once": _whole(0xFF),
-    "lost": _whole(5),
-    "double": _whole(5),
-    "short": _whole(5),
-    "swap": _whole(5),
-    "words": _whole(MOST_WORDS),
-    "zeros": _switch,
-}
 NO_FAULTS = BmsFaults()

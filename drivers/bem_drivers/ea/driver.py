@@ -1,9 +1,8 @@
 """The driver of an EA supply. Facts of devices.md §4.2; the README tells how they are met."""
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeVar
 
 from bem_drivers.base import (
     OFF,
@@ -27,25 +26,20 @@ from bem_drivers.base import (
 )
 from bem_drivers.ea import codec
 from bem_drivers.ea.codec import Measures, Points
+from bem_drivers.ea.exchange import EaExchange
 from bem_drivers.ea.settings import EaSettings
 from bem_drivers.ea.tolerance import Tolerance
 from bem_drivers.line import Dialogue, LineLink, line_link
 
-IDENTIFY_ATTEMPTS = 2
-"""What a killed process left of a command spoils the first question."""
 SWITCH_OFF_ATTEMPTS = 3
 MOST_OLD_ERRORS = 20
 """Errors that the unit may have kept from before."""
-MOST_ERRORS = 3
-"""Errors that are asked for in one go, so that a pass of the control loop stays short."""
 ERROR_PERIOD_NS = 1_000_000_000
 SETTLE_S = 0.5
 """How long a current may take to follow a set point, and to end."""
 SETTLE_POLL_S = 0.02
 ON_BY_ITSELF = "output on without a command"
 _NOTHING = Points(0.0, 0.0, 0.0)
-
-_Value = TypeVar("_Value")
 
 
 class EaDriver(PowerDevice):
@@ -61,12 +55,12 @@ class EaDriver(PowerDevice):
         self.channels = (Channel("voltage", "V", "Voltage"), Channel("current", "A", "Current"))
         self._settings = settings
         self._clock = clock
-        self._suffix = codec.suffix(settings.output)
         name = "EA supply" if settings.output is None else f"EA supply output {settings.output}"
-        self._dialogue = Dialogue(
+        dialogue = Dialogue(
             link or line_link(settings.address), name, clock, settings.reply_timeout_s
         )
-        self._name = self._dialogue.name
+        self._exchange = EaExchange(dialogue, settings.output)
+        self._name = self._exchange.name
         self._controlling = False
         self._tolerance = Tolerance(self.ratings)
         self._bounds = _within(self.ratings, None)
@@ -83,7 +77,7 @@ class EaDriver(PowerDevice):
             DeviceNotFound: nothing answers. WrongDevice: another device, serial number, or number
             of outputs. DeviceFault: no remote control, or the output stays on.
         """
-        self._dialogue.open()
+        self._exchange.open()
         try:
             self.identity = self._identify()
             self._take_control()
@@ -107,19 +101,19 @@ class EaDriver(PowerDevice):
             self._controlling = False
             # Whoever takes over must find the output off; at the panel it can be switched on again.
             with contextlib.suppress(DeviceError):
-                self._tell(codec.OUTPUT_OFF)
-                self._tell(codec.LOCK_OFF)
+                self._exchange.tell(codec.OUTPUT_OFF)
+                self._exchange.tell(codec.LOCK_OFF)
         self._active = OFF
-        self._dialogue.close()
+        self._exchange.close()
 
     def read(self) -> Reading:
         """Ask for measures and for the state of the output; once a second for errors as well."""
-        measures, at_ns = self._ask_measures()
-        is_on = self._ask_output()
+        measures, at_ns = self._exchange.measures()
+        is_on = self._exchange.is_on()
         now_ns = self._clock.monotonic_ns()
         faults: tuple[str, ...] = ()
         if is_on != (self._active is not OFF) or now_ns >= self._errors_due_ns:
-            faults = self._take_errors()
+            faults = self._exchange.take_errors()
             self._errors_due_ns = now_ns + ERROR_PERIOD_NS
         active = self._active if is_on else OFF
         if is_on and active is OFF:
@@ -143,7 +137,7 @@ class EaDriver(PowerDevice):
         hold a power or a temperature, nor notice silence: these come back as ``None``. It holds
         ``voltage_min`` as far as it is the cause: a bidirectional unit stops sinking there.
         """
-        if self._ask_output():
+        if self._exchange.is_on():
             raise ConfigurationRefused(f"{self._name}: limits only change while the output is off")
         bounds = _within(self.ratings, protection)
         if not (bounds.voltage_min < bounds.voltage_max and bounds.voltage_max > 0):
@@ -187,11 +181,11 @@ class EaDriver(PowerDevice):
             self.make_safe()
             return
         points = self._points_for(command)
-        is_on = self._ask_output()
+        is_on = self._exchange.is_on()
         if is_on != (self._active is not OFF):
             raise DeviceFault(
                 f"{self._name} switched its output {'on' if is_on else 'off'} by itself; its "
-                f"errors: {', '.join(self._take_errors()) or 'none'}; make it safe first"
+                f"errors: {', '.join(self._exchange.take_errors()) or 'none'}; make it safe first"
             )
         try:
             if is_on:
@@ -221,15 +215,14 @@ class EaDriver(PowerDevice):
                 return
             with contextlib.suppress(CommunicationLost):
                 # Without remote control it takes no command.
-                self._tell(codec.LOCK_ON)
+                self._exchange.tell(codec.LOCK_ON)
         self._switch_off()
 
     # Opening ---------------------------------------------------------------------------------
 
     def _identify(self) -> Identity:
         settings = self._settings
-        with self._named():
-            identity = codec.parse_identity(self._ask_identity())
+        identity = self._exchange.identity()
         if settings.serial_number not in (None, identity.serial):
             raise WrongDevice(
                 f"{self._name} is {identity.model} with the serial number {identity.serial}, "
@@ -241,27 +234,16 @@ class EaDriver(PowerDevice):
             )
         return identity
 
-    def _ask_identity(self) -> str:
-        for _ in range(IDENTIFY_ATTEMPTS - 1):
-            with contextlib.suppress(CommunicationLost, ProtocolViolated):
-                return self._dialogue.ask(codec.IDENTIFY)[0]
-        try:
-            return self._dialogue.ask(codec.IDENTIFY)[0]
-        except ProtocolViolated as error:
-            raise WrongDevice(
-                f"{error}; check that it is an EA supply and that it is set to 9600 baud"
-            ) from error
-
     def _take_control(self) -> None:
         """Take remote control with the output off; errors from before are none of ours."""
         self._controlling = True
         # Before any question that may fail: the unit may have been left with its output on.
-        self._tell(codec.LOCK_ON)
-        self._tell(codec.OUTPUT_OFF)
-        self._take_errors(MOST_OLD_ERRORS)
+        self._exchange.tell(codec.LOCK_ON)
+        self._exchange.tell(codec.OUTPUT_OFF)
+        self._exchange.take_errors(MOST_OLD_ERRORS)
         # Once more, as what it answers now shows whether it obeys.
-        self._tell(codec.OUTPUT_OFF)
-        errors = self._take_errors()
+        self._exchange.tell(codec.OUTPUT_OFF)
+        errors = self._exchange.take_errors()
         if errors:
             raise DeviceFault(
                 f"{self._name} does not give remote control: {', '.join(errors)}; "
@@ -269,9 +251,7 @@ class EaDriver(PowerDevice):
             )
 
     def _ask_ratings(self) -> Ratings:
-        def nominal(question: str, unit: str) -> float:
-            return self._ask(question, lambda text: codec.parse_nominal(question, text, unit))
-
+        nominal = self._exchange.nominal
         return codec.ratings_of(
             nominal(codec.NOMINAL_VOLTAGE, "V"),
             nominal(codec.NOMINAL_CURRENT, "A"),
@@ -342,22 +322,22 @@ class EaDriver(PowerDevice):
         if self.ratings.current_min < 0 and (before is None or points.sink != before.sink):
             lines.append(codec.set_sink(points.sink))
         for line in lines:
-            self._tell(line)
+            self._exchange.tell(line)
             self._expect_no_error(line)
         self._points = points
 
     def _switch_on(self, command: Command) -> None:
-        self._tell(codec.OUTPUT_ON)
+        self._exchange.tell(codec.OUTPUT_ON)
         self._expect_no_error(codec.OUTPUT_ON)
-        if not self._ask_output():
+        if not self._exchange.is_on():
             raise ConfigurationRefused(
                 f"{self._name}: {codec.OUTPUT_ON} for {command.mode} {command.setpoint:g} was not "
                 f"taken, {codec.OUTPUT} gives OFF"
             )
 
     def _switch_off(self) -> None:
-        self._tell(codec.OUTPUT_OFF)
-        if self._ask_output():
+        self._exchange.tell(codec.OUTPUT_OFF)
+        if self._exchange.is_on():
             raise DeviceFault(
                 f"{self._name} does not switch off, {codec.OUTPUT} gives ON: disconnect the battery"
             )
@@ -392,7 +372,7 @@ class EaDriver(PowerDevice):
         """Measure until ``wanted``; the last measures if that took too long."""
         deadline_ns = self._clock.monotonic_ns() + round(SETTLE_S * 1e9)
         while True:
-            measures, at_ns = self._ask_measures()
+            measures, at_ns = self._exchange.measures()
             if wanted(measures):
                 return None
             if at_ns >= deadline_ns:
@@ -400,47 +380,9 @@ class EaDriver(PowerDevice):
             self._clock.sleep(SETTLE_POLL_S)
 
     def _expect_no_error(self, line: str) -> None:
-        errors = self._take_errors()
+        errors = self._exchange.take_errors()
         if errors:
             raise ConfigurationRefused(f"{self._name} refused {line!r}: {', '.join(errors)}")
-
-    # The line --------------------------------------------------------------------------------
-
-    def _tell(self, line: str) -> None:
-        self._dialogue.tell(line + self._suffix)
-
-    def _ask(self, question: str, parse: Callable[[str], _Value]) -> _Value:
-        with self._named():
-            return parse(self._dialogue.ask(question + self._suffix)[0])
-
-    def _ask_output(self) -> bool:
-        return self._ask(codec.OUTPUT, codec.parse_output)
-
-    def _ask_measures(self) -> tuple[Measures, int]:
-        with self._named():
-            text, at_ns = self._dialogue.ask(codec.MEASURE + self._suffix)
-            return codec.parse_measures(text), at_ns
-
-    def _take_errors(self, most: int = MOST_ERRORS) -> tuple[str, ...]:
-        """Take errors from the unit's queue, which is one for all outputs; each is told once."""
-        errors: dict[str, None] = {}
-        for _ in range(most):
-            with self._named():
-                error = codec.parse_error(self._dialogue.ask(codec.ERROR)[0])
-            if error is None:
-                break
-            errors[error] = None
-        return tuple(errors)
-
-    @contextlib.contextmanager
-    def _named(self) -> Iterator[None]:
-        """Say in messages of the codec which device it is."""
-        try:
-            yield
-        except (ProtocolViolated, WrongDevice) as error:
-            if self._name in str(error):
-                raise
-            raise type(error)(f"{self._name}: {error}") from error
 
 
 def _within(ratings: Ratings, protection: Protection | None) -> Protection:

@@ -7,14 +7,18 @@ simulator cannot agree on an error.
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from bem_drivers.base import Command, Mode
 from bem_drivers.ea.simulator_text import Words, commands, magnitude, understand
 from bem_drivers.simulation import Record
+from bem_drivers.simulation.faults import changed
+from bem_drivers.simulation.sensor import Sensors, SensorSettings, sensor_orders
 
+Quantity = Literal["voltage", "current"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 QUEUE_LENGTH = 10
 NO_ERROR = '0,"No error"'
 UNDEFINED = '-113,"Undefined header"'
@@ -24,6 +28,16 @@ LOCAL = '-203,"Command protected"'
 OUT_OF_RANGE = '-222,"Data out of range"'
 TRIPPED = '-300,"Device-specific error"'
 OVERLOAD = '-350,"Queue overflow"'
+ORDERS = {
+    "voltage V|off": "it measures this voltage, whatever there is",
+    "current A|off": "this current flows while an output is on, whatever was told",
+    "frozen on|off": "it goes on telling what it measured last",
+    "stuck on|off": "its outputs neither go on nor off when told",
+    "trip": "its outputs go off by themselves, with an error",
+    "surge": "its outputs go on by themselves",
+    "reboot": "its mains go off and on",
+    **sensor_orders(QUANTITIES),
+}
 
 
 class Lead(Protocol):
@@ -73,6 +87,9 @@ class EaUnitSettings(BaseModel):
     voltage: float = Field(default=42.0, gt=0, description="nominal voltage (V)")
     current: float = Field(default=10.0, gt=0, description="nominal current (A), each way")
     power: float = Field(default=160.0, gt=0, description="nominal power (W), each way")
+    sensors: dict[Quantity, SensorSettings] = Field(
+        default={}, description="V, A; those of each output"
+    )
 
     @property
     def outputs(self) -> int:
@@ -102,21 +119,14 @@ class _Output:
     measured: tuple[float, float] = (0.0, 0.0)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Faults:
-    """What is wrong at present; see :meth:`EaUnit.break_down`."""
+    """What is wrong at present; see :data:`ORDERS`."""
 
     voltage: float | None = None
     current: float | None = None
     frozen: bool = False
     stuck: bool = False
-
-
-_FAULTS = (
-    "voltage V|off (measured), current A|off (flows while on), frozen on|off, "
-    "stuck on|off (the output does not change), trip (output off), surge (output on), "
-    "reboot (supply off and on)"
-)
 
 
 class EaUnit:
@@ -143,6 +153,7 @@ class EaUnit:
         self._outputs = self._fresh()
         self._errors: deque[str] = deque()
         self._faults = _Faults()
+        self._sensors = Sensors(QUANTITIES, settings.sensors)
 
     def _fresh(self) -> list[_Output]:
         settings = self.settings
@@ -249,18 +260,20 @@ class EaUnit:
     def _measure(self, number: int, now_ns: int) -> str:
         output = self._outputs[number - 1]
         if not self._faults.frozen:
-            output.measured = self._truth(output)
+            output.measured = self._sample(output, now_ns)
         voltage, current = output.measured
         facts = {"output": number, "voltage": voltage, "current": current}
         self._record(now_ns, "answer", facts)
         return f"{voltage:.2f} V, {current:.2f} A, {voltage * current:.1f} W"
 
-    def _truth(self, output: _Output) -> tuple[float, float]:
+    def _sample(self, output: _Output, now_ns: int) -> tuple[float, float]:
         if output.lead is not None:
             voltage, current = output.lead.voltage, output.lead.current
         else:
             voltage, current = (output.voltage if output.on else 0.0), 0.0
-        return (voltage if self._faults.voltage is None else self._faults.voltage), current
+        voltage = voltage if self._faults.voltage is None else self._faults.voltage
+        read = self._sensors.read
+        return read("voltage", voltage, now_ns), read("current", current, now_ns)
 
     def _set(self, words: Words, number: int, now_ns: int) -> None:
         output = self._outputs[number - 1]
@@ -311,27 +324,19 @@ class EaUnit:
     # Faults ----------------------------------------------------------------------------------
 
     def break_down(self, order: str, now_ns: int) -> None:
-        """Have a fault, or have it no longer.
-
-        ``voltage V|off``: V that is measured. ``current A|off``: A that flow while an output is on.
-        ``frozen on|off``: measures stay. ``stuck on|off``: outputs do not change. ``trip``: outputs
-        go off with an error, ``surge``: they go on, ``reboot``: the supply is lost for a moment.
+        """Have a fault from ``now_ns`` on, or have it no longer: see :data:`ORDERS`.
 
         Raises:
             ValueError: there is no such fault, or it does not take that value.
         """
         self.advance(now_ns)
         name, _, value = order.strip().partition(" ")
-        if name in ("voltage", "current"):
-            setattr(self._faults, name, None if value == "off" else _finite(order, value))
-        elif name in ("frozen", "stuck"):
-            if value not in ("on", "off"):
-                raise ValueError(f"fault {name!r} is 'on' or 'off', not {value!r}")
-            setattr(self._faults, name, value == "on")
-        elif name in ("trip", "surge", "reboot") and not value:
+        if name in ("trip", "surge", "reboot") and not value:
             self._event(name, now_ns)
+        elif name in Sensors.WORDS:
+            self._sensors.obey(order, now_ns)
         else:
-            raise ValueError(f"no fault {order!r}; there are: {_FAULTS}")
+            self._faults = changed(self._faults, name, value, "an EA supply", ORDERS)
         for output in self._outputs:
             self._regulate(output)
         self._record(now_ns, "fault", {"order": order})
@@ -350,13 +355,3 @@ def _switch(value: str) -> bool:
     if value.upper() not in ("ON", "OFF"):
         raise _Refused(BAD_VALUE)
     return value.upper() == "ON"
-
-
-def _finite(order: str, value: str) -> float:
-    try:
-        number = float(value)
-    except ValueError:
-        number = float("nan")
-    if not abs(number) < float("inf"):
-        raise ValueError(f"fault {order!r} takes a number or 'off'")
-    return number

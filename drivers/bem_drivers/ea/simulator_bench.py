@@ -1,6 +1,6 @@
 """How a bench puts up a simulated EA supply."""
 
-from bem_drivers.ea.simulator import EaUnit, EaUnitSettings
+from bem_drivers.ea.simulator import ORDERS, EaUnit, EaUnitSettings
 from bem_drivers.simulation.spec import Place, SimulatorSpec
 
 
@@ -15,13 +15,5 @@ SIMULATOR = SimulatorSpec(
     settings=EaUnitSettings,
     make=_make,
     batteries=(0, 2),
-    orders={
-        "voltage V|off": "it measures this voltage, whatever there is",
-        "current A|off": "this current flows while an output is on, whatever was told",
-        "frozen on|off": "it goes on telling what it measured last",
-        "stuck on|off": "its outputs neither go on nor off when told",
-        "trip": "its outputs go off by themselves",
-        "surge": "its outputs go on by themselves",
-        "reboot": "its mains go off and on",
-    },
+    orders=ORDERS,
 )

@@ -8,12 +8,8 @@ devices.md §2.3, and what is asked how often is what the driver does.
 import math
 from typing import NamedTuple
 
-OVERHEAD_BITS = 47
-"""Of a standard data frame: 44 around the data, and 3 in which the bus is free behind it."""
-STUFFABLE_BITS = 34
-"""Of those the ones that bit stuffing covers, together with the data."""
-STUFF_EVERY = 4
-"""After the first five equal bits, a stuff bit may follow each four."""
+from bem_drivers.can.frame import frame_bits
+
 USABLE_SHARE = 0.8
 """Of a bus: the rest is for commands, news of the units, repeated questions and other devices."""
 
@@ -25,12 +21,6 @@ _SLOW = (_REQUEST, _STATUS, _REQUEST, _TEMPERATURES)
 HEARTBEATS_A_SECOND = 4
 """A quarter of the silence that a unit tolerates lies between two, and 1 s of silence is usual."""
 _ROUND_UP_S = 0.01
-
-
-def frame_bits(length: int) -> int:
-    """Get the most bits that a frame with ``length`` bytes of data (0..8) occupies."""
-    bits = 8 * length
-    return OVERHEAD_BITS + bits + (STUFFABLE_BITS + bits - 1) // STUFF_EVERY
 
 
 READING_BITS = sum(frame_bits(length) for length in _QUICK)

@@ -1,8 +1,5 @@
 """The driver of an EPC. Facts of EPC firmware 1.0.0; the README tells how they are met."""
 
-import math
-from dataclasses import dataclass
-
 from bem_drivers.base import (
     OFF,
     Channel,
@@ -26,16 +23,17 @@ from bem_drivers.can import FrameLink
 from bem_drivers.can.link import CanLink
 from bem_drivers.epc import frames
 from bem_drivers.epc.exchange import Exchange
-from bem_drivers.epc.frames import Control, Info, MessageId, Register, Request, UnitMode
+from bem_drivers.epc.frames import Control, Info, MessageId, Request, UnitMode
+from bem_drivers.epc.limits import UnitLimits
 from bem_drivers.epc.pace import ReadingPace
 from bem_drivers.epc.settings import EpcSettings
+from bem_drivers.epc.watchdog import Watchdog
 
 IDENTIFIER_MASK = 0x7F0
 SLOW_NS = 1_000_000_000
 """Period of status and temperatures; the unit itself samples temperatures once a second."""
 FIRST_TEMPERATURE_NS = 1_200_000_000
 FIRST_TEMPERATURE_POLL_S = 0.1
-HEARTBEATS_IN_SILENCE = 4
 LEAST_CURRENT_BOUND = 0.025
 """Nearest (A) that a current limit may be to zero: three counts, as no current reads -4 mA."""
 LONGEST_STEP_MS = 0xFFFFFFFF
@@ -43,16 +41,6 @@ STEP_VARIANTS = 1000
 RECOVERY_QUESTIONS = 5
 SWITCH_OFF_ATTEMPTS = 3
 
-_REGISTERS = (frames.LS_VOLTAGE, frames.LS_CURRENT, frames.LS_POWER, frames.TEMPERATURE)
-_WIDEST = {
-    **{
-        register: (register.lowest, register.highest)
-        for register in (frames.LS_VOLTAGE, frames.LS_CURRENT, frames.LS_POWER)
-    },
-    # Its own choice at power-on, narrower than what it can hold.
-    frames.TEMPERATURE: (-16.0, 66.0),
-}
-"""What an EPC holds while no run bounds it."""
 _CONTROLLED = {
     Mode.CC: frames.LS_CURRENT,
     Mode.CV: frames.LS_VOLTAGE,
@@ -63,21 +51,6 @@ _ELECTRIC_CHANNELS = (
     Channel("current", "A", "Current"),
     Channel("supply_voltage", "V", "Supply voltage"),
 )
-
-
-@dataclass(slots=True)
-class _Supervision:
-    """The unit's watchdog: its period and when the last heartbeat left (ns)."""
-
-    period_ns: int
-    heartbeat_ns: int
-
-    def due(self, now_ns: int) -> bool:
-        return now_ns - self.heartbeat_ns >= self.period_ns // HEARTBEATS_IN_SILENCE
-
-    def may_have_tripped(self, now_ns: int) -> bool:
-        # One slot of the unit and one of the bus before it is certain.
-        return now_ns - self.heartbeat_ns >= self.period_ns - 20_000_000
 
 
 class EpcDriver(PowerDevice):
@@ -106,8 +79,8 @@ class EpcDriver(PowerDevice):
             self._take_news,
         )
         self._pace = ReadingPace(settings, clock, self._name)
-        self._held: dict[Register, tuple[float, float]] = {}
-        self._supervision: _Supervision | None = None
+        self._limits = UnitLimits(self._exchange, self._name, self._ask_errors)
+        self._watchdog = Watchdog(self._exchange, clock, self._name)
         self._control: Control | None = None
         self._faults: tuple[str, ...] = ()
         self._faults_since_read: set[str] = set()
@@ -123,8 +96,8 @@ class EpcDriver(PowerDevice):
             self._identify()
             self.make_safe()
             # A watchdog left armed by a process that is no more would trip between readings.
-            self._supervise(None)
-            self._held = {register: self._read_register(register) for register in _REGISTERS}
+            self._watchdog.arm(None)
+            self._limits.ask()
             self._ask_first_temperatures()
         except BaseException:
             self._exchange.close()
@@ -174,34 +147,34 @@ class EpcDriver(PowerDevice):
         """
         if self._ask_control().command is not OFF:
             raise ConfigurationRefused(f"{self._name}: limits only change while the output is off")
-        period = self._period(protection.silence_s)
+        period = self._watchdog.period(protection.silence_s)
         data, _ = self._exchange.ask(frames.request(Request.ELECTRIC), Request.ELECTRIC.answer)
         voltage = frames.unpack_electric(data)["voltage"]
         current_min = min(protection.current_min, -LEAST_CURRENT_BOUND)
         current_max = max(protection.current_max, LEAST_CURRENT_BOUND)
-        self._write_register(frames.LS_CURRENT, current_min, current_max, {})
-        self._write_register(
+        self._limits.write(frames.LS_CURRENT, current_min, current_max)
+        self._limits.write(
             frames.LS_POWER,
             _given(protection.power_min, frames.LS_POWER.lowest),
             _given(protection.power_max, frames.LS_POWER.highest),
-            {},
         )
         has_temperature = self._protect_temperature(protection)
-        self._write_register(
+        self._limits.write(
             frames.LS_VOLTAGE,
             protection.voltage_min,
             protection.voltage_max,
             {"voltage": voltage},
         )
-        self._supervise(period)
-        temperature = self._held[frames.TEMPERATURE] if has_temperature else (None, None)
+        self._watchdog.arm(period)
+        limits = self._limits
+        temperature = limits[frames.TEMPERATURE] if has_temperature else (None, None)
         return Protection(
-            voltage_min=self._held[frames.LS_VOLTAGE][0],
-            voltage_max=self._held[frames.LS_VOLTAGE][1],
-            current_min=self._held[frames.LS_CURRENT][0],
-            current_max=self._held[frames.LS_CURRENT][1],
-            power_min=self._held[frames.LS_POWER][0],
-            power_max=self._held[frames.LS_POWER][1],
+            voltage_min=limits[frames.LS_VOLTAGE][0],
+            voltage_max=limits[frames.LS_VOLTAGE][1],
+            current_min=limits[frames.LS_CURRENT][0],
+            current_max=limits[frames.LS_CURRENT][1],
+            power_min=limits[frames.LS_POWER][0],
+            power_max=limits[frames.LS_POWER][1],
             temperature_min=temperature[0],
             temperature_max=temperature[1],
             silence_s=period * frames.HEARTBEAT_UNIT_S,
@@ -211,15 +184,11 @@ class EpcDriver(PowerDevice):
         """Widen the limits: with another battery they would put the unit into an error in which it
         takes no others until somebody switches it off and on.
         """
-        for register, widest in _WIDEST.items():
-            if self._held[register] != widest:
-                self._write_register(register, *widest, {})
+        self._limits.widen()
 
     def keep_alive(self) -> None:
         """Send a heartbeat when a quarter of the silence that the unit tolerates has passed."""
-        supervision = self._supervision
-        if supervision is not None and supervision.due(self._clock.monotonic_ns()):
-            supervision.heartbeat_ns = self._heartbeat()
+        self._watchdog.keep_quiet()
 
     def apply(self, command: Command) -> None:
         """Start a step that lasts until the next command.
@@ -232,7 +201,7 @@ class EpcDriver(PowerDevice):
             self.make_safe()
             return
         register = _CONTROLLED[command.mode]
-        low, high = self._held[register]
+        low, high = self._limits[register]
         if not low <= command.setpoint <= high:
             raise ConfigurationRefused(
                 f"{self._name}: {register.title} set point {command.setpoint:g} {register.unit} "
@@ -244,18 +213,16 @@ class EpcDriver(PowerDevice):
         packed = control.pack()
         data, _ = self._exchange.ask(packed, MessageId.MODE, expected=packed.data)
         if data != packed.data:
-            self._ask_status()
             raise ConfigurationRefused(
                 f"{self._name} refused a command: sent {control}, it keeps "
-                f"{Control.unpack(data)}; its errors: {', '.join(self._faults) or 'none'}"
+                f"{Control.unpack(data)}; its errors: {self._ask_errors()}"
             )
         # An echo is no proof: the frame that ends a communication error is echoed and dropped.
         actual = self._ask_control()
         if actual.command != control.command:
-            self._ask_status()
             raise DeviceFault(
                 f"{self._name} took {control} and dropped it at once, it is in {actual}; "
-                f"its errors: {', '.join(self._faults) or 'none'} (an over-current leaves no trace)"
+                f"its errors: {self._ask_errors()} (an over-current leaves no trace)"
             )
 
     def make_safe(self) -> None:
@@ -328,19 +295,6 @@ class EpcDriver(PowerDevice):
                 return
             self._clock.sleep(FIRST_TEMPERATURE_POLL_S)
 
-    # Limits and watchdog ---------------------------------------------------------------------
-
-    def _period(self, silence_s: float | None) -> int:
-        if silence_s is None:
-            raise ConfigurationRefused(f"{self._name}: silence_s must be given, at least 0.05 s")
-        period = math.floor(round(silence_s / frames.HEARTBEAT_UNIT_S, frames.NO_FREE_DIGITS))
-        if period < frames.LEAST_PERIOD:
-            raise ConfigurationRefused(
-                f"{self._name}: silence_s {silence_s:g} is too short, the unit tolerates at least "
-                f"{frames.LEAST_PERIOD * frames.HEARTBEAT_UNIT_S:g} s"
-            )
-        return min(period, frames.MOST_PERIOD)
-
     def _protect_temperature(self, protection: Protection) -> bool:
         """Write temperature limits where a sensor makes them mean something."""
         if not self._sensors() or (
@@ -348,62 +302,14 @@ class EpcDriver(PowerDevice):
         ):
             return False
         self._ask_temperatures()
-        low, high = self._held[frames.TEMPERATURE]
-        self._write_register(
+        low, high = self._limits[frames.TEMPERATURE]
+        self._limits.write(
             frames.TEMPERATURE,
             _given(protection.temperature_min, low),
             _given(protection.temperature_max, high),
             {name: measured.value for name, measured in self._temperatures.items()},
         )
         return True
-
-    def _write_register(
-        self, register: Register, minimum: float, maximum: float, present: dict[str, float]
-    ) -> None:
-        """Set a limit register, unless a present reading lies outside, and compare its answer."""
-        try:
-            low, high = register.outwards(minimum, maximum)
-        except ValueError as error:
-            raise ConfigurationRefused(f"{self._name}: {error}") from error
-        for name, value in present.items():
-            if not low <= value <= high:
-                raise ConfigurationRefused(
-                    f"{self._name}: {name} is {value:g} {register.unit} now, outside of the "
-                    f"limits {low:g}..{high:g} {register.unit}; the unit would lock itself. Is "
-                    "the right battery connected?"
-                )
-        data, _ = self._exchange.ask(register.pack(low, high), register.message_id)
-        held = register.unpack(data)
-        self._held[register] = held
-        if held != (low, high):
-            self._ask_status()
-            raise ConfigurationRefused(
-                f"{self._name} refused {register.title} limits {low:g}..{high:g} {register.unit} "
-                f"and holds {held[0]:g}..{held[1]:g} {register.unit}; its errors: "
-                f"{', '.join(self._faults) or 'none'}"
-            )
-
-    def _read_register(self, register: Register) -> tuple[float, float]:
-        data, _ = self._exchange.ask(frames.request(register.request), register.message_id)
-        return register.unpack(data)
-
-    def _supervise(self, period: int | None) -> None:
-        packed = frames.supervision(period)
-        self._supervision = None
-        # The unit counts while unsupervised, too: enabling without this could trip at once.
-        heartbeat_ns = self._heartbeat()
-        data, _ = self._exchange.ask(packed, MessageId.PERIODIC, expected=packed.data)
-        if data != packed.data:
-            raise ConfigurationRefused(
-                f"{self._name} refused its supervision: sent {packed.data.hex(' ')}, "
-                f"it holds {data.hex(' ')}"
-            )
-        if period is not None:
-            period_ns = round(period * frames.HEARTBEAT_UNIT_S * 1e9)
-            self._supervision = _Supervision(period_ns, heartbeat_ns)
-
-    def _heartbeat(self) -> int:
-        return self._exchange.tell(frames.request(Request.HEARTBEAT))
 
     # State -----------------------------------------------------------------------------------
 
@@ -413,19 +319,15 @@ class EpcDriver(PowerDevice):
         Raises:
             DeviceFault: the error persists.
         """
-        supervision = self._supervision
         in_doubt = (
             self._control is None
             or self._control.mode is UnitMode.ERROR
-            or (
-                supervision is not None and supervision.may_have_tripped(self._clock.monotonic_ns())
-            )
+            or self._watchdog.may_have_tripped
         )
         if not in_doubt:
             return
         for _ in range(RECOVERY_QUESTIONS):
-            if supervision is not None:
-                supervision.heartbeat_ns = self._heartbeat()
+            self._watchdog.beat()
             if self._ask_control().mode is not UnitMode.ERROR:
                 return
         self._ask_status()
@@ -442,6 +344,10 @@ class EpcDriver(PowerDevice):
     def _ask_status(self) -> None:
         data, _ = self._exchange.ask(frames.request(Request.STATUS), Request.STATUS.answer)
         self._take_status(data)
+
+    def _ask_errors(self) -> str:
+        self._ask_status()
+        return ", ".join(self._faults) or "none"
 
     def _ask_temperatures(self) -> None:
         data, at_ns = self._exchange.ask(

@@ -5,19 +5,21 @@ The unit knows no clock and no port: frames are handed in with the instant they 
 breaks things; ``simulator_firmware`` is what runs inside.
 """
 
-from bem_drivers.epc.simulator_faults import UnitFaults
+from bem_drivers.epc.simulator_faults import ORDERS, UnitFaults
 from bem_drivers.epc.simulator_firmware import Firmware
 from bem_drivers.epc.simulator_mail import SLOT_END_NS, SLOT_NS, Mailboxes
 from bem_drivers.epc.simulator_run import NS_PER_S
-from bem_drivers.epc.simulator_spoiler import Spoiler
-from bem_drivers.epc.simulator_stage import EpcUnitSettings, PowerStage
+from bem_drivers.epc.simulator_stage import QUANTITIES, EpcUnitSettings, PowerStage
 from bem_drivers.epc.simulator_wire import Record, UnitFrame
+from bem_drivers.simulation.faults import changed
+from bem_drivers.simulation.sensor import Sensors, sensor_orders
 
 __all__ = ["EpcUnit", "Record", "UnitFrame"]
 
 IDLE_LOOK_SLOTS = 10
 RUNNING_LOOK_SLOTS = 3
 _NEVER = 1 << 62
+UNIT_ORDERS = ORDERS | sensor_orders(QUANTITIES)
 
 
 class EpcUnit:
@@ -40,7 +42,6 @@ class EpcUnit:
         self._stage = stage or PowerStage(settings)
         self._record = record or (lambda _t, _kind, _facts: None)
         self._on_bus = on_bus
-        self._spoiler = Spoiler(settings.seed)
         self._slot_ns = now_ns
         self._unpowered_ns = now_ns
         self._firmware = self._boot(now_ns)
@@ -73,27 +74,20 @@ class EpcUnit:
     def advance(self, now_ns: int) -> list[UnitFrame]:
         """Live until ``now_ns``; get what was sent since the last call."""
         self._live(now_ns)
-        lost = self._spoiler.lost
-        frames = self._spoiler.pass_on(self._firmware.mailboxes.take_out(), now_ns)
-        for _ in range(self._spoiler.lost - lost):
-            # The unit knows nothing of what becomes of its frames.
-            self.confirm(now_ns)
-        return frames
+        return self._firmware.mailboxes.take_out()
 
     def break_down(self, order: str, now_ns: int) -> None:
-        """Have a fault from ``now_ns`` on, or have it no longer.
-
-        The words are those of :class:`UnitFaults` and of :class:`Spoiler`.
+        """Have a fault from ``now_ns`` on, or have it no longer: see :data:`UNIT_ORDERS`.
 
         Raises:
             ValueError: there is no such fault, or it does not take that value.
         """
-        name = order.split(maxsplit=1)[0] if order.strip() else ""
-        if name in Spoiler.WORDS:
+        name, _, value = order.strip().partition(" ")
+        if name in Sensors.WORDS:
             self._live(now_ns)
-            self._spoiler.obey(order)
+            self.stage.sensors.obey(order, now_ns)
         else:
-            faults = self.stage.faults.changed(order, Spoiler.WORDS)
+            faults = changed(self.stage.faults, name, value, "an EPC", UNIT_ORDERS)
             self._live(now_ns)
             self._change(faults, now_ns)
         self._record(now_ns, "fault", {"order": order.strip()})
@@ -104,11 +98,7 @@ class EpcUnit:
         It is exact for frames, answers, time limits and the watchdog. What the battery does is
         looked at every few slots, so that news of it leave a little late but with nothing missed.
         """
-        late_ns = self._spoiler.next_due_ns()
-        if self.dead:
-            return late_ns
-        due_ns = self._firmware_due_ns()
-        return due_ns if late_ns is None else min(due_ns, late_ns)
+        return None if self.dead else self._firmware_due_ns()
 
     def _boot(self, now_ns: int) -> Firmware:
         mailboxes = Mailboxes(on_bus=self._on_bus, connected=not self.stage.faults.unplug)

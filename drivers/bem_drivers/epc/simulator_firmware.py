@@ -122,7 +122,7 @@ class Firmware:
         """Find at once what has changed around the unit."""
         if not self.dead:
             self.run.flow(now_ns, self._judge)
-            self.run.look()
+            self.run.look(now_ns)
             self._judge(now_ns)
 
     def lose_power(self, now_ns: int) -> None:
@@ -134,7 +134,7 @@ class Firmware:
 
     def _sample_temperatures(self, now_ns: int) -> None:
         if now_ns >= self._temperatures_due_ns:
-            self._temperatures = self._stage.temperatures()
+            self._temperatures = self._stage.temperatures(now_ns)
             self._temperatures_due_ns = now_ns + TEMPERATURE_NS
             self._temperatures_known = True
 

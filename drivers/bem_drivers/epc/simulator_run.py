@@ -48,7 +48,7 @@ class Run:
         self._charging = True
         self.step = IDLE_STEP
         self.command = OFF
-        self.measures = stage.measures()
+        self.measures = stage.measures(now_ns)
 
     @property
     def output_on(self) -> bool:
@@ -67,9 +67,9 @@ class Run:
             return _NEVER_NS
         return self._begun_ns + (self.step.limit & 0xFFFFFFFF) * NS_PER_MS
 
-    def look(self) -> None:
+    def look(self, now_ns: int) -> None:
         """Measure anew."""
-        self.measures = self._stage.measures()
+        self.measures = self._stage.measures(now_ns)
 
     def enter(self, step: Step, now_ns: int, reason: str) -> None:
         """Begin another step."""
@@ -86,20 +86,20 @@ class Run:
             self._record(now_ns, "output", {"on": self.output_on, "reason": reason})
         # What is measured next shows the new current.
         self._stage.flow(self.command, self._bounds, 0.0)
-        self.look()
+        self.look(now_ns)
 
     def flow(self, until_ns: int, judge: Callable[[int], None]) -> None:
         """Let current flow up to an instant; a step may end on the way, or ``judge`` end it."""
         if self._flowed_ns >= until_ns:
-            self.look()
+            self.look(until_ns)
         while self._flowed_ns < until_ns:
             to_ns = min(until_ns, max(self.time_end_ns, self._flowed_ns + 1))
             count, dt_s = substeps((to_ns - self._flowed_ns) / NS_PER_S * self._speed)
             for part in range(count):
+                part_ns = self._flowed_ns + (to_ns - self._flowed_ns) * (part + 1) // count
                 self._stage.flow(self.command, self._bounds, dt_s)
-                self.look()
+                self.look(part_ns)
                 if self.output_on:
-                    part_ns = self._flowed_ns + (to_ns - self._flowed_ns) * (part + 1) // count
                     judge(part_ns)
                     self.end_at_limit(part_ns)
             self._flowed_ns = to_ns

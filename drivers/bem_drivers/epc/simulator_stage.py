@@ -1,9 +1,8 @@
 """The analogue half of a simulated EPC: power stage, battery, converters, sensors."""
 
 import math
-import random
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,6 +12,7 @@ from bem_drivers.epc.simulator_registers import FirmwareVersion
 from bem_drivers.epc.simulator_wire import Measures
 from bem_drivers.model import BatteryModel, BatteryModelSettings
 from bem_drivers.simulation.circuit import Lead, Terminals
+from bem_drivers.simulation.sensor import Sensors, SensorSettings
 
 FULL_SCALE = 4095
 LS_VOLTAGE_SPAN_MV = 6000
@@ -24,7 +24,15 @@ BODY_RANGE = (-450, 1299)
 """What the sensor at the body can tell (0.1 degC)."""
 NTC_RANGE = (-171, 748)
 """What the table for the two thermistors holds (0.1 degC)."""
-COUNT_A = LS_CURRENT_SPAN_MA / FULL_SCALE / MILLIAMPERE_PER_AMPERE
+Quantity = Literal["voltage", "current", "supply", "body", "anode", "ambient"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
+COUNTS: dict[Quantity, float] = {
+    "voltage": LS_VOLTAGE_SPAN_MV / FULL_SCALE / 1000,
+    "current": LS_CURRENT_SPAN_MA / FULL_SCALE / 1000,
+    "supply": HS_VOLTAGE_SPAN_MV / FULL_SCALE / 1000,
+}
+"""V, A, V of a count of each converter."""
+COUNT_A = COUNTS["current"]
 
 
 class EpcTraits(BaseModel):
@@ -42,8 +50,7 @@ class EpcTraits(BaseModel):
     anode_sensor: bool = False
     ambient_sensor: bool = False
     supply_voltage: float = Field(default=8.0, ge=0, description="high side (V)")
-    noise_counts: float = Field(default=0.0, ge=0, le=50, description="noise of a converter (LSB)")
-    seed: int = 0
+    sensors: dict[Quantity, SensorSettings] = Field(default={}, description="V, A, degC")
     strictness: Literal["strict", "lenient"] = "strict"
     firmware: FirmwareVersion = Field(
         default="1.0.0", description="1.0.1 refuses a WAIT that no time ends"
@@ -96,19 +103,17 @@ class PowerStage:
         self.supply_voltage = settings.supply_voltage
         self.cell_connected = True
         self.faults = NO_FAULTS
+        self.sensors = Sensors(QUANTITIES, settings.sensors)
         self._driven = Command(Mode.CC, 0.0)
         self._settings = settings
-        self._drifted = 0.0
-        # Repeatable noise on a simulated converter; nothing secret depends on it.
-        self._random = random.Random(settings.seed)  # noqa: S311 - noise, not a secret
 
     @property
     def battery(self) -> BatteryModel:
         """The battery as it truly is."""
         return self.lead.terminals.battery
 
-    def measures(self) -> Measures:
-        """Get what the converters read now.
+    def measures(self, now_ns: int) -> Measures:
+        """Get what the converters read at ``now_ns``.
 
         1.47 mV a count on the low side, 3.66 mV on the high side, 8.06 mA a count of the current,
         so that no current reads -4 mA.
@@ -122,22 +127,26 @@ class PowerStage:
                 volts = faults.voltage
             if faults.supply is not None:
                 supply = faults.supply
-            volts += self._drifted
+        read = self.sensors.read
         return Measures(
-            self._converted(volts * 1000, LS_VOLTAGE_SPAN_MV, 0),
-            self._converted(amperes * 1000, LS_CURRENT_SPAN_MA, LS_CURRENT_OFFSET_MA),
-            self._converted(supply * 1000, HS_VOLTAGE_SPAN_MV, 0),
+            _converted(read("voltage", volts, now_ns), LS_VOLTAGE_SPAN_MV, 0),
+            _converted(read("current", amperes, now_ns), LS_CURRENT_SPAN_MA, LS_CURRENT_OFFSET_MA),
+            _converted(read("supply", supply, now_ns), HS_VOLTAGE_SPAN_MV, 0),
         )
 
-    def temperatures(self) -> tuple[int, int, int]:
+    def temperatures(self, now_ns: int) -> tuple[int, int, int]:
         """Get body, anode, ambient (0.1 degC); 0 for a sensor that is not fitted."""
         fitted, faults = self._settings, self.faults
         battery = self.battery.temperature
         ambient = self.battery.settings.ambient_degc
+        body = battery if faults.body is None else faults.body
+        anode = battery if faults.anode is None else faults.anode
+        ambient = ambient if faults.ambient is None else faults.ambient
+        read = self.sensors.read
         return (
-            _tenths(battery, faults.body, BODY_RANGE) if fitted.body_sensor else 0,
-            _tenths(battery, faults.anode, NTC_RANGE) if fitted.anode_sensor else 0,
-            _tenths(ambient, faults.ambient, NTC_RANGE) if fitted.ambient_sensor else 0,
+            _tenths(read("body", body, now_ns), BODY_RANGE) if fitted.body_sensor else 0,
+            _tenths(read("anode", anode, now_ns), NTC_RANGE) if fitted.anode_sensor else 0,
+            _tenths(read("ambient", ambient, now_ns), NTC_RANGE) if fitted.ambient_sensor else 0,
         )
 
     def rest(self, model_s: float) -> None:
@@ -147,10 +156,6 @@ class PowerStage:
 
     def flow(self, command: Command, bounds: Bounds, model_s: float) -> None:
         """Let the stage obey ``command`` for ``model_s`` of the battery's time (s)."""
-        if self.faults.drift is None:
-            self._drifted = 0.0
-        else:
-            self._drifted += self.faults.drift * model_s
         if command is OFF or not self.cell_connected:
             self.lead.ask(OFF, 0.0, 0.0)
         elif self.faults.current is not None:
@@ -182,20 +187,17 @@ class PowerStage:
             self._driven = Command(Mode.CC, current)
         self.lead.ask(self._driven, current, current)
 
-    def _converted(self, value: float, span: int, offset: int) -> int:
-        counts = int((value - offset) * FULL_SCALE / span)
-        noise = self.faults.noise
-        if noise is None:
-            noise = self._settings.noise_counts
-        if noise:
-            counts += round(self._random.gauss(0.0, noise))
-        return min(max(counts, 0), FULL_SCALE) * span // FULL_SCALE + offset
+
+def _converted(value: float, span: int, offset: int) -> int:
+    """Get mV or mA as a converter tells V or A: in whole counts, cut off downwards."""
+    counts = int((value * 1000 - offset) * FULL_SCALE / span)
+    return min(max(counts, 0), FULL_SCALE) * span // FULL_SCALE + offset
 
 
-def _tenths(degrees: float, fault: float | None, within: tuple[int, int]) -> int:
+def _tenths(degrees: float, within: tuple[int, int]) -> int:
     """Get a temperature as its sensor tells it, cut off downwards."""
     low, high = within
-    return min(max(math.floor((degrees if fault is None else fault) * 10), low), high)
+    return min(max(math.floor(degrees * 10), low), high)
 
 
 def _power_clamp(power_dw: int, millivolts: int) -> float:

@@ -5,11 +5,10 @@ its maxima, is ignored without a word. Formats are written by hand once more, so
 simulator cannot agree on an error.
 """
 
-import random
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,9 +16,12 @@ from bem_drivers.base import Command, Mode
 from bem_drivers.simulation import Record
 from bem_drivers.simulation.circuit import Lead
 from bem_drivers.simulation.faults import changed
+from bem_drivers.simulation.sensor import Sensors, SensorSettings, sensor_orders
 from bem_drivers.simulation.spec import Place, SimulatorSpec
 
 FunctionName = Literal["CC", "CV", "CR", "CW"]
+Quantity = Literal["voltage", "current"]
+QUANTITIES: tuple[Quantity, ...] = get_args(Quantity)
 _NUMBER = r"([0-9]+(?:\.[0-9]*)?)"
 ORDERS = {
     "voltage V|off": "it measures this voltage, whatever there is",
@@ -30,6 +32,7 @@ ORDERS = {
     "maximum A|off": "somebody sets another maximum current at the front panel",
     "panel CC|CV|CR|CW": "somebody chooses a function at the front panel",
     "trip": "its input goes off by itself",
+    **sensor_orders(QUANTITIES),
 }
 
 
@@ -47,9 +50,7 @@ class Kel103UnitSettings(BaseModel):
     input_on: bool = False
     current: float = Field(default=0.0, ge=0, description="set point (A)")
     resistance_ohm: float = Field(default=10.0, gt=0, description="set point in CR")
-    voltage_noise: float = Field(default=0.0, ge=0, description="standard deviation (V)")
-    current_noise: float = Field(default=0.0, ge=0, description="standard deviation (A)")
-    seed: int = 0
+    sensors: dict[Quantity, SensorSettings] = Field(default={}, description="V, A")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +76,7 @@ class Kel103Unit:
         self.locked = False
         self.set_points = {"A": settings.current, "V": settings.voltage_upper, "W": 0.0}
         self._record = record or (lambda _t, _kind, _facts: None)
-        # Repeatable noise on a simulated meter; nothing secret depends on it.
-        self._random = random.Random(settings.seed)  # noqa: S311 - noise, not a secret
+        self._sensors = Sensors(QUANTITIES, settings.sensors)
         self._faults = _Faults()
         self._shown = (0.0, 0.0, 0.0)
         self._now_ns = 0
@@ -127,6 +127,8 @@ class Kel103Unit:
             self._turn(on=False, reason="trip")
         elif name == "panel" and value in ("CC", "CV", "CR", "CW"):
             self._choose(value)
+        elif name in Sensors.WORDS:
+            self._sensors.obey(order, now_ns)
         else:
             self._faults = changed(self._faults, name, value, "an RS-KEL103", ORDERS)
         self._record(now_ns, "fault", {"order": order.strip()})
@@ -190,8 +192,8 @@ class Kel103Unit:
 
     def _sample(self) -> tuple[float, float, float]:
         true_voltage = self.lead.voltage if self._faults.voltage is None else self._faults.voltage
-        voltage = true_voltage + self._random.gauss(0.0, 1.0) * self.settings.voltage_noise
-        current = self._random.gauss(0.0, 1.0) * self.settings.current_noise - self.lead.current
+        voltage = self._sensors.read("voltage", true_voltage, self._now_ns)
+        current = 0.0 - self._sensors.read("current", self.lead.current, self._now_ns)
         return voltage, current, voltage * current
 
     def _maximum(self, unit: str) -> float:

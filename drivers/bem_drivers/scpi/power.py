@@ -5,8 +5,6 @@ that is set and has a query is read back and compared.
 """
 
 from contextlib import suppress
-from dataclasses import dataclass
-from functools import partial
 
 from bem_drivers.base import (
     OFF,
@@ -21,41 +19,19 @@ from bem_drivers.base import (
     PowerDevice,
     Protection,
     ProtocolViolated,
-    Ratings,
     Reading,
 )
 from bem_drivers.line import LineLink, line_link
-from bem_drivers.scpi.codec import is_one_of, template, value_of
-from bem_drivers.scpi.description import (
-    CONTROLLED,
-    UNITS,
-    Guard,
-    ModeDescription,
-    PowerRatings,
-    Register,
-    Settable,
-)
+from bem_drivers.scpi.bounds import Limits
+from bem_drivers.scpi.codec import is_one_of
+from bem_drivers.scpi.description import CONTROLLED, UNITS, ModeDescription, Register
 from bem_drivers.scpi.instrument import Instrument
+from bem_drivers.scpi.kept import ROUNDING, KeptNumbers
 from bem_drivers.scpi.settings import LoadSettings, SourceSettings
 
 SLOW_NS = 1_000_000_000
 """Period in which mode and set point of an output that is on are asked for."""
 SWITCH_OFF_ATTEMPTS = 2
-_ROUNDING = 1e-9
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """What the instrument may do, as positive numbers in its own direction (V, A, W)."""
-
-    voltage_min: float
-    voltage_max: float
-    current: float
-    power: float
-
-    @classmethod
-    def of(cls, ratings: PowerRatings) -> "_Bounds":
-        return cls(ratings.voltage_min, ratings.voltage_max, ratings.current_max, ratings.power_max)
 
 
 class ScpiPower(PowerDevice):
@@ -67,15 +43,15 @@ class ScpiPower(PowerDevice):
         description = settings.described()
         self.identity = Identity(make="", model=description.title)
         self._charges = description.kind == "source"
-        self._rated = _Bounds.of(description.ratings)
-        self.ratings = self._ratings()
+        self._limits = Limits(description)
+        self.ratings = self._limits.ratings()
         self._settings = settings
         self._description = description
         self._clock = clock
         self._instrument = Instrument(description, clock, link or line_link(settings.address))
         self.channels = self._instrument.channels
         self._modes = {Mode(name): mode for name, mode in description.modes.items()}
-        self._bounds = self._rated
+        self._kept = KeptNumbers(description, self._instrument)
         self._applied = OFF
         self._active = OFF
         self._slow_due_ns = 0
@@ -94,7 +70,7 @@ class ScpiPower(PowerDevice):
             self.identity = self._instrument.open(self._settings.serial_number)
             self._is_open = True
             self.make_safe()
-            self._bounds = self._rated
+            self._limits.present = self._limits.rated
             if self._instrument.faults():
                 # What an earlier process left behind ends here, if it can.
                 self.make_safe()
@@ -131,13 +107,12 @@ class ScpiPower(PowerDevice):
             raise ConfigurationRefused(
                 f"{self.name}: limits only change while the output is off; switch it off first"
             )
-        self._bounds = self._narrowed(protection)
-        guarded = self._write_guards(self._bounds)
-        return self._held(guarded)
+        self._limits.present = self._limits.narrowed(protection)
+        return self._limits.held(self._kept.write_guards(self._limits.present))
 
     def release(self) -> None:
-        self._write_guards(self._rated)
-        self._bounds = self._rated
+        self._kept.write_guards(self._limits.rated)
+        self._limits.present = self._limits.rated
 
     def keep_alive(self) -> None:
         """Do nothing: it has no watchdog."""
@@ -161,11 +136,11 @@ class ScpiPower(PowerDevice):
             self.make_safe()
             is_on = False
         self._applied = self._active = OFF
-        targets = {one: self._bound(self._register(one).quantity) for one in mode.bounds}
+        targets = {one: self._limits.bound(self._register(one).quantity) for one in mode.bounds}
         targets[mode.sets] = abs(command.setpoint)
         if not is_on:
             self._select(command.mode, mode)
-        self._set_registers(targets)
+        self._kept.set_registers(targets)
         self._instrument.check_errors(f"{command.mode} {command.setpoint:g}")
         if not is_on:
             self._switch_on()
@@ -252,32 +227,14 @@ class ScpiPower(PowerDevice):
         quantity = CONTROLLED[command.mode]
         unit = UNITS[quantity]
         setpoint = command.setpoint
-        low, high = self._window(quantity)
-        if not low - _ROUNDING <= setpoint <= high + _ROUNDING:
+        low, high = self._limits.window(quantity)
+        if not low - ROUNDING <= setpoint <= high + ROUNDING:
             what = "source only charges" if self._charges else "load only discharges"
             raise ConfigurationRefused(
                 f"{self.name}: {quantity} set point {setpoint:g} {unit} is outside of the limits "
                 f"{low:g}..{high:g} {unit} (a {what})"
             )
         return mode
-
-    def _window(self, quantity: str) -> tuple[float, float]:
-        """Get the lowest and highest set point, positive when charging."""
-        most = self._bound(quantity, upper=True)
-        if quantity == "voltage":
-            return self._bounds.voltage_min, most
-        return (0.0, most) if self._charges else (-most, 0.0)
-
-    def _bound(self, quantity: str, *, upper: bool = False) -> float:
-        """Get where a register that bounds ``quantity`` belongs; of a load's voltage the lower."""
-        guards, bounds = self._description.guards, self._bounds
-        if quantity == "voltage":
-            if not self._charges and not upper:
-                return bounds.voltage_min + _headroom(guards.voltage_min)
-            return bounds.voltage_max - _headroom(guards.voltage_max)
-        if quantity == "current":
-            return bounds.current - _headroom(guards.current)
-        return bounds.power - _headroom(guards.power)
 
     def _must_select(self, wanted: Mode) -> bool:
         return bool(self._modes[wanted].select) and self._applied.mode is not wanted
@@ -299,59 +256,6 @@ class ScpiPower(PowerDevice):
     def _register(self, name: str) -> Register:
         return self._description.registers[name]
 
-    def _set_registers(self, targets: dict[str, float]) -> None:
-        """Write what becomes smaller first; what is not known is written before what is."""
-        rising = {}
-        for name, value in targets.items():
-            present = self._present(self._register(name))
-            if present is not None and value > present:
-                rising[name] = value
-            else:
-                self._set_register(name, value)
-        for name, value in rising.items():
-            self._set_register(name, value)
-
-    def _set_register(self, name: str, value: float) -> float:
-        register = self._register(name)
-        return self._write(name, register, UNITS[register.quantity], value)
-
-    def _present(self, register: Register) -> float | None:
-        if register.ask is None:
-            return None
-        understand = partial(_size, register, UNITS[register.quantity])
-        return self._instrument.asked(register.ask, understand)[0]
-
-    def _write(self, name: str, settable: Settable, unit: str, value: float) -> float:
-        """Set a number and read it back; what the instrument holds.
-
-        Raises:
-            ConfigurationRefused: it holds another; both are in the message.
-        """
-        line = template(settable.set)
-        sent = line.rounded(value / settable.scale) * settable.scale
-        slack = settable.tolerance + _ROUNDING
-        if abs(sent - value) > slack:
-            raise ConfigurationRefused(
-                f"{self.name}: {settable.set!r} makes {sent:g} {unit} of {value:g} {unit}, "
-                f"further off than its tolerance {settable.tolerance:g}; give it more digits in "
-                "its description"
-            )
-        self._instrument.tell([line.line(value / settable.scale)])
-        if settable.ask is None:
-            return sent
-        held = self._instrument.settled(
-            settable.ask,
-            partial(_size, settable, unit),
-            lambda size: abs(size - sent) <= slack,
-        )
-        if abs(held - sent) > slack:
-            self._instrument.check_errors(f"{name} {sent:g} {unit}")
-            raise ConfigurationRefused(
-                f"{self.name}: {name} was set to {sent:g} {unit}, it keeps {held:g} {unit}; "
-                "check its range, its other protections and 'tolerance' in its description"
-            )
-        return held
-
     def _look_at_active(self) -> None:
         """Ask once a second what it does; at once if nobody here has switched it on."""
         now_ns = self._clock.monotonic_ns()
@@ -360,10 +264,10 @@ class ScpiPower(PowerDevice):
         self._slow_due_ns = now_ns + SLOW_NS
         name = self._asked_mode()
         register = self._register(self._modes[name].sets)
-        value = self._present(register)
+        value = self._kept.present(register)
         known = self._applied.mode is name
         # A number is sent and read back to within the tolerance each.
-        close = 2.0 * register.tolerance + _ROUNDING
+        close = 2.0 * register.tolerance + ROUNDING
         if known and (value is None or abs(value - abs(self._applied.setpoint)) <= close):
             self._active = self._applied
             return
@@ -387,105 +291,3 @@ class ScpiPower(PowerDevice):
         if self._applied.mode is not Mode.OFF:
             return self._applied.mode
         return next(iter(self._modes))
-
-    # Limits ----------------------------------------------------------------------------------
-
-    def _narrowed(self, protection: Protection) -> _Bounds:
-        """Combine what was asked with the ratings, the tighter of each."""
-        rated = self._rated
-        if self._charges:
-            current, power = protection.current_max, protection.power_max
-        else:
-            current = -protection.current_min
-            power = None if protection.power_min is None else -protection.power_min
-        return _Bounds(
-            voltage_min=max(protection.voltage_min, rated.voltage_min),
-            voltage_max=min(protection.voltage_max, rated.voltage_max),
-            current=min(max(current, 0.0), rated.current),
-            power=rated.power if power is None else min(max(power, 0.0), rated.power),
-        )
-
-    def _write_guards(self, bounds: _Bounds) -> dict[str, float]:
-        guards = self._description.guards
-        held = {}
-        for name in ("voltage_min", "voltage_max", "current", "power"):
-            guard: Guard | None = getattr(guards, name)
-            if guard is None:
-                continue
-            value: float = getattr(bounds, name)
-            unit = UNITS[_quantity(name)]
-            self._make_room(name, value, guard)
-            held[name] = self._write(f"guard {name}", guard, unit, value)
-        self._instrument.check_errors("its protections")
-        return held
-
-    def _make_room(self, guard_name: str, value: float, guard: Guard) -> None:
-        """Lower what an earlier run has set beyond a guard, which would be refused otherwise."""
-        if not guard.headroom or guard_name == "voltage_min":
-            return
-        quantity = _quantity(guard_name)
-        most = max(value - guard.headroom, 0.0)
-        for name, register in self._description.registers.items():
-            if register.quantity != quantity:
-                continue
-            present = self._present(register)
-            if present is None or present > most:
-                self._set_register(name, most)
-
-    def _held(self, guarded: dict[str, float]) -> Protection:
-        bounds = self._bounds
-        current = guarded.get("current", bounds.current if self._holds("current") else None)
-        power = guarded.get("power", bounds.power if self._holds("power") else None)
-        voltage_min = guarded.get("voltage_min")
-        voltage_max = guarded.get("voltage_max")
-        if self._holds("voltage"):
-            if self._charges:
-                voltage_max = bounds.voltage_max if voltage_max is None else voltage_max
-            else:
-                voltage_min = bounds.voltage_min if voltage_min is None else voltage_min
-        rated = self._rated
-        most = rated.current if current is None else current
-        return Protection(
-            voltage_min=rated.voltage_min if voltage_min is None else voltage_min,
-            voltage_max=rated.voltage_max if voltage_max is None else voltage_max,
-            current_min=0.0 if self._charges else -most,
-            current_max=most if self._charges else 0.0,
-            power_min=0.0 if self._charges else _negative(power),
-            power_max=power if self._charges else 0.0,
-            silence_s=None,
-        )
-
-    def _holds(self, quantity: str) -> bool:
-        """Whether every mode has a register of this quantity, so that it cannot go beyond."""
-        return all(
-            any(self._register(one).quantity == quantity for one in (mode.sets, *mode.bounds))
-            for mode in self._modes.values()
-        )
-
-    def _ratings(self) -> Ratings:
-        rated = self._rated
-        return Ratings(
-            voltage_min=rated.voltage_min,
-            voltage_max=rated.voltage_max,
-            current_min=0.0 if self._charges else -rated.current,
-            current_max=rated.current if self._charges else 0.0,
-            power_min=0.0 if self._charges else -rated.power,
-            power_max=rated.power if self._charges else 0.0,
-        )
-
-
-def _size(settable: Settable, unit: str, answer: str) -> float:
-    suffix = unit if settable.suffix is None else settable.suffix
-    return value_of(answer, suffix or None) * settable.scale
-
-
-def _quantity(guard_name: str) -> str:
-    return "voltage" if guard_name.startswith("voltage") else guard_name
-
-
-def _headroom(guard: Guard | None) -> float:
-    return 0.0 if guard is None else guard.headroom
-
-
-def _negative(value: float | None) -> float | None:
-    return None if value is None else -value

@@ -1,43 +1,41 @@
-"""A simulated instrument that does what a description says of it. Pure: no port, no clock.
+"""A simulated meter that does what a description says of it. Pure: no port, no clock.
 
-It is stricter than most: a line that the description does not know, a number beyond the ratings,
-a set point beyond its protection, or an order without remote control go to the error queue.
+It is stricter than most: a line that the description does not know goes to the error queue. What
+sources and loads do beyond it is in :mod:`bem_drivers.scpi.simulator_power`.
 """
 
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from types import MappingProxyType
+from typing import ClassVar, Literal, Protocol, get_args
 
-from bem_drivers.base import Command, Mode
-from bem_drivers.scpi.codec import Template, same_line, template
+from bem_drivers.scpi.codec import same_line
 from bem_drivers.scpi.description import (
     AnyDescription,
     FaultQuery,
     Measure,
     MeterDescription,
     PowerDescription,
-    Settable,
     Value,
 )
+from bem_drivers.scpi.simulator_numbers import UNDEFINED
+from bem_drivers.simulation import Record
+from bem_drivers.simulation.faults import changed
+from bem_drivers.simulation.sensor import Sensors, SensorSettings, sensor_orders
 
-Record = Callable[[int, str, Mapping[str, object]], None]
 NO_ERROR = '0,"No error"'
-UNDEFINED = '-113,"Undefined header"'
-CONFLICT = '-221,"Settings conflict"'
-OUT_OF_RANGE = '-222,"Data out of range"'
-PROTECTED = '-203,"Command protected"'
-REFUSED = '-200,"Execution error"'
 DEEPEST_QUEUE = 20
-_GUARD_FAULTS = {
-    "voltage_min": "under_voltage",
-    "voltage_max": "over_voltage",
-    "current": "over_current",
-    "power": "over_power",
+Sensed = Literal["voltage", "current", "temperature"]
+SENSED: tuple[Sensed, ...] = get_args(Sensed)
+METER_ORDERS = {
+    "voltage NUMBER|off": "V that it measures, whatever there is",
+    "current NUMBER|off": "A that it measures, whatever flows",
+    "temperature NUMBER|off": "degC that it measures, whatever there is",
+    "frozen on|off": "it goes on answering what it measured last",
+    **sensor_orders(SENSED),
 }
-_SWITCHES = ("frozen", "stuck", "refuse", "deaf", "panel")
-_FIXED = ("voltage", "current")
 
 
 class SimulatedTerminals(Protocol):
@@ -63,43 +61,33 @@ class SimulatedTerminals(Protocol):
         ...
 
 
-class SimulatedLead(Protocol):
-    """What the unit does at the battery."""
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What is wrong at present; a meter only has those of :data:`METER_ORDERS`."""
 
-    @property
-    def current(self) -> float:
-        """A of this unit; positive charges."""
-        ...
-
-    def regulate(self, command: Command, current_min: float, current_max: float) -> None:
-        """Obey ``command`` within these currents (A)."""
-        ...
-
-    def open(self) -> None:
-        """Carry no current."""
-        ...
-
-
-@dataclass(slots=True)
-class _Number:
-    """A register or a guard and what it holds (SI)."""
-
-    settable: Settable
-    template: Template
-    quantity: str
-    most: float
-    value: float
+    voltage: float | None = None
+    current: float | None = None
+    temperature: float | None = None
+    frozen: bool = False
+    stuck: bool = False
+    refuse: bool = False
+    deaf: bool = False
+    panel: bool = False
 
 
 class ScpiMeterUnit:
     """A meter at ``terminals``; also what every other unit answers alike.
 
     ``identity`` is its answer to the identification, by default with the title of the description
-    for a model; ``numbers`` the format of its numbers.
+    for a model; ``numbers`` the format of its numbers, ``sensors`` by what it measures; a power is
+    the product of what it reads.
 
     Raises:
         ValueError: the description would not take ``identity`` or its "no error".
     """
+
+    orders: ClassVar[Mapping[str, str]] = METER_ORDERS
+    """What :meth:`break_down` takes, with explanations."""
 
     def __init__(
         self,
@@ -109,6 +97,7 @@ class ScpiMeterUnit:
         *,
         identity: str | None = None,
         numbers: str = "+.6E",
+        sensors: Mapping[Sensed, SensorSettings] = MappingProxyType({}),
     ) -> None:
         self.description: MeterDescription | PowerDescription = description
         if identity is None:
@@ -125,9 +114,9 @@ class ScpiMeterUnit:
         self._identity = identity
         self._numbers = numbers
         self._errors: deque[str] = deque(maxlen=DEEPEST_QUEUE)
+        self._sensors = Sensors(SENSED, sensors)
         self._remote = not description.remote.take
-        self._switches = dict.fromkeys(_SWITCHES, False)
-        self._fixed: dict[str, float] = {}
+        self._broken = Faults()
         self._frozen: dict[str, float] = {}
         self.faults: set[str] = set()
 
@@ -165,16 +154,16 @@ class ScpiMeterUnit:
         if "?" in line:
             return self._answer(line, now_ns)
         description = self.description
-        if _among(line, description.remote.take):
+        if among(line, description.remote.take):
             self._remote = True
             return ""
-        if _among(line, description.remote.give_back):
+        if among(line, description.remote.give_back):
             self._remote = False
             return ""
-        if _among(line, description.prepare):
+        if among(line, description.prepare):
             return ""
         for query in description.faults:
-            if _among(line, query.clear):
+            if among(line, query.clear):
                 self.faults.difference_update(query.bits.values(), query.answers.values())
                 return ""
         return None
@@ -199,23 +188,28 @@ class ScpiMeterUnit:
         parts = ["0"] * measure.size
         facts: dict[str, float] = {}
         for value in measure.values:
-            true = self._quantity(value.quantity)
-            if self._switches["frozen"]:
-                true = self._frozen.setdefault(value.channel, true)
-            facts[value.channel] = true
-            number = format(true * self._sign(value) / value.scale, self._numbers)
-            parts[value.at] = f"{number} {value.suffix}" if value.suffix else number
+            read = self._read(value.quantity, now_ns)
+            if self._broken.frozen:
+                read = self._frozen.setdefault(value.channel, read)
+            facts[value.channel] = read
+            text = format(read * self._sign(value) / value.scale, self._numbers)
+            parts[value.at] = f"{text} {value.suffix}" if value.suffix else text
         self._record(now_ns, "answer", facts)
         return measure.separator.join(parts)
 
-    def _quantity(self, quantity: str) -> float:
-        known: dict[str, Callable[[], float]] = {
-            "voltage": lambda: self._fixed.get("voltage", self._terminals.voltage),
-            "current": lambda: self._fixed.get("current", self._current()),
-            "power": lambda: self._quantity("voltage") * self._quantity("current"),
-            "temperature": lambda: self._terminals.temperature,
+    def _read(self, quantity: str, now_ns: int) -> float:
+        if quantity == "power":
+            return self._read("voltage", now_ns) * self._read("current", now_ns)
+        broken = self._broken
+        true: dict[Sensed, tuple[float, float | None]] = {
+            "voltage": (self._terminals.voltage, broken.voltage),
+            "current": (self._current(), broken.current),
+            "temperature": (self._terminals.temperature, broken.temperature),
         }
-        return known.get(quantity, lambda: 0.0)()
+        for sensed, (value, instead) in true.items():
+            if sensed == quantity:
+                return self._sensors.read(sensed, value if instead is None else instead, now_ns)
+        return 0.0
 
     def _current(self) -> float:
         return self._terminals.current
@@ -232,282 +226,22 @@ class ScpiMeterUnit:
     # Faults on demand ------------------------------------------------------------------------
 
     def break_down(self, order: str, now_ns: int) -> None:
-        """Obey ``frozen on|off``, ``voltage V|off``, ``current A|off`` (what it measures).
-
-        A unit with power also obeys ``stuck on|off`` (it does not switch), ``refuse on|off`` (set
-        lines are errors), ``deaf on|off`` (set lines change nothing), ``panel on|off`` (somebody
-        switches its output at the front panel), ``trip NAME`` (it goes off with that fault).
+        """Have a fault from ``now_ns`` on, or have it no longer: see :attr:`orders`.
 
         Raises:
             ValueError: no such fault.
         """
         name, _, value = order.strip().partition(" ")
-        self._record(now_ns, "fault", {"order": order.strip()})
-        if name in _FIXED:
-            self._fixed.pop(name, None)
-            if value != "off":
-                self._fixed[name] = float(value)
-        elif name in self._known_switches():
-            if value not in ("on", "off"):
-                raise ValueError(f"fault {name!r} is 'on' or 'off', not {value!r}")
-            self._switches[name] = value == "on"
+        if name not in {known.partition(" ")[0] for known in self.orders}:
+            raise ValueError(f"no fault {name!r}; there are: {', '.join(self.orders)}")
+        if name in Sensors.WORDS:
+            self._sensors.obey(order, now_ns)
+        else:
+            self._broken = changed(self._broken, name, value, "a SCPI instrument", self.orders)
             self._frozen.clear()
-            self._switched(name, now_ns)
-        elif name == "trip" and value and "stuck" in self._known_switches():
-            self._trip(value, now_ns)
-        else:
-            known = ", ".join((*_FIXED, *self._known_switches()))
-            raise ValueError(f"no fault {name!r}; there are: {known}, trip NAME (with power)")
-
-    def _known_switches(self) -> tuple[str, ...]:
-        return _SWITCHES[:1]
-
-    def _switched(self, name: str, now_ns: int) -> None:
-        """Do what a switch does at once."""
-
-    def _trip(self, fault: str, now_ns: int) -> None:
-        """Go off by a fault."""
+        self._record(now_ns, "fault", {"order": order.strip()})
 
 
-class ScpiPowerUnit(ScpiMeterUnit):
-    """A source or a load whose ``lead`` is at ``terminals``. ``output_on`` is the truth."""
-
-    description: PowerDescription
-
-    def __init__(
-        self,
-        description: AnyDescription,
-        terminals: SimulatedTerminals,
-        lead: SimulatedLead,
-        record: Record | None = None,
-        *,
-        identity: str | None = None,
-        numbers: str = "+.6E",
-    ) -> None:
-        super().__init__(description, terminals, record, identity=identity, numbers=numbers)
-        if not isinstance(description, PowerDescription):
-            raise ValueError(f"a {description.kind} has no output; make a ScpiMeterUnit of it")
-        self._lead = lead
-        self._charges = description.kind == "source"
-        self.output_on = False
-        self._mode = Mode(next(iter(description.modes)))
-        self._registers = {
-            name: self._number(register, register.quantity, 0.0)
-            for name, register in description.registers.items()
-        }
-        self._guards: dict[str, _Number] = {}
-        for name in _GUARD_FAULTS:
-            guard = getattr(description.guards, name)
-            if guard is not None:
-                quantity = "voltage" if name.startswith("voltage") else name
-                number = self._guards[name] = self._number(guard, quantity, 0.0)
-                number.value = 0.0 if name == "voltage_min" else number.most
-
-    def _number(self, settable: Settable, quantity: str, value: float) -> _Number:
-        most: float = getattr(self.description.ratings, f"{quantity}_max")
-        # Instruments let themselves be set a little beyond their ratings.
-        return _Number(settable, template(settable.set), quantity, most * 1.05, value)
-
-    def advance(self, now_ns: int) -> None:
-        super().advance(now_ns)
-        self._judge(now_ns)
-        self._regulate()
-
-    def _handle(self, line: str, now_ns: int) -> str | None:
-        answer = super()._handle(line, now_ns)
-        if answer is not None or "?" in line:
-            return answer
-        if not self._is_order(line):
-            return None
-        error = self._obey(line, now_ns)
-        self._record(now_ns, "command", {"line": line, "accepted": not error})
-        if error:
-            self._errors.append(error)
-        return ""
-
-    def _is_order(self, line: str) -> bool:
-        output = self.description.output
-        return (
-            _among(line, output.switch_on)
-            or _among(line, output.switch_off)
-            or any(_among(line, mode.select) for mode in self.description.modes.values())
-            or any(number.template.value(line) is not None for number in self._numbers_kept())
-        )
-
-    def _obey(self, line: str, now_ns: int) -> str:
-        """Do what a line says; the error that it makes, if any."""
-        output = self.description.output
-        if _among(line, output.switch_off):
-            self._switch(False, "command", now_ns)
-            return ""
-        switches_on = _among(line, output.switch_on)
-        if not self._remote:
-            return PROTECTED
-        if (switches_on and self.faults) or self._switches["refuse"]:
-            return REFUSED
-        error = ""
-        if switches_on:
-            self._switch(True, "command", now_ns)
-        elif not self._switches["deaf"]:
-            error = self._set(line)
-            self._regulate()
-        return error
-
-    def _set(self, line: str) -> str:
-        for name, mode in self.description.modes.items():
-            if _among(line, mode.select):
-                self._mode = Mode(name)
-                return ""
-        for number in self._numbers_kept():
-            sent = number.template.value(line)
-            if sent is None:
-                continue
-            value = sent * number.settable.scale
-            if not 0.0 <= value <= number.most:
-                return OUT_OF_RANGE
-            if self._conflicts(number, value):
-                return CONFLICT
-            number.value = value
-            self._choose_mode(number)
-            return ""
-        return UNDEFINED
-
-    def _conflicts(self, number: _Number, value: float) -> bool:
-        """Whether a set point would be beyond a protection that keeps headroom."""
-        for name, guard in self._guards.items():
-            if guard.quantity != number.quantity or name == "voltage_min":
-                continue
-            if not getattr(guard.settable, "headroom", 0.0):
-                continue
-            if guard is not number:
-                return value > guard.value
-            return any(
-                one.value > value
-                for one in self._registers.values()
-                if one.quantity == guard.quantity
-            )
-        return False
-
-    def _choose_mode(self, number: _Number) -> None:
-        """A load whose mode is not selected obeys the set point that was given last."""
-        if self._charges or any(mode.select for mode in self.description.modes.values()):
-            return
-        for name, mode in self.description.modes.items():
-            if self._registers[mode.sets] is number:
-                self._mode = Mode(name)
-
-    def _numbers_kept(self) -> tuple[_Number, ...]:
-        return (*self._registers.values(), *self._guards.values())
-
-    def _answer(self, line: str, now_ns: int) -> str | None:
-        answer = super()._answer(line, now_ns)
-        if answer is not None:
-            return answer
-        output = self.description.output
-        if same_line(line, output.ask):
-            return (output.answers_on if self.output_on else output.answers_off)[0]
-        present = self.description.modes.get(self._mode.value)  # type: ignore[call-overload]  # any mode of a device, of which it has some
-        for mode in self.description.modes.values():
-            if mode.ask is not None and same_line(line, mode.ask):
-                return str(present.answers[0])
-        for number in self._numbers_kept():
-            if number.settable.ask is not None and same_line(line, number.settable.ask):
-                text = format(number.value / number.settable.scale, self._numbers)
-                suffix = number.settable.suffix
-                return f"{text} {suffix}" if suffix else text
-        return None
-
-    # Power -----------------------------------------------------------------------------------
-
-    def _current(self) -> float:
-        return self._lead.current
-
-    def _sign(self, value: Value) -> int:
-        if value.sign is not None:
-            return value.sign
-        return -1 if not self._charges and value.quantity in ("current", "power") else 1
-
-    def _switch(self, on: bool, reason: str, now_ns: int) -> None:
-        if self._switches["stuck"] or on == self.output_on:
-            return
-        self.output_on = on
-        self._record(now_ns, "output", {"on": on, "reason": reason})
-        self._regulate()
-
-    def _regulate(self) -> None:
-        if not self.output_on:
-            self._lead.open()
-            return
-        voltage = max(self._terminals.voltage, 1e-6)
-        ratings = self.description.ratings
-        most = min(
-            self._least("current", ratings.current_max),
-            self._least("power", ratings.power_max) / voltage,
-        )
-        if self._charges:
-            wanted = self._least("voltage", ratings.voltage_max)
-            self._lead.regulate(Command(Mode.CV, wanted), 0.0, most)
-            return
-        mode = self.description.modes[self._mode.value]  # type: ignore[index]  # as above
-        floor = [
-            self._registers[one].value
-            for one in mode.bounds
-            if self._registers[one].quantity == "voltage"
-        ]
-        if floor and voltage <= max(floor):
-            self._lead.open()
-            return
-        value = self._registers[mode.sets].value
-        if self._mode is Mode.CV:
-            self._lead.regulate(Command(Mode.CV, value), -most, 0.0)
-        else:
-            self._lead.regulate(Command(self._mode, 0.0 - value), -most, 0.0)
-
-    def _least(self, quantity: str, rated: float) -> float:
-        """Get the tightest of the registers in use, for a load only those that bound its mode."""
-        mode = self.description.modes[self._mode.value]  # type: ignore[index]  # as above
-        selects = any(one.select for one in self.description.modes.values())
-        names: tuple[str, ...] = tuple(self._registers)
-        if not self._charges:
-            names = mode.bounds
-        elif selects:
-            names = (mode.sets, *mode.bounds)
-        values = [
-            self._registers[name].value
-            for name in names
-            if self._registers[name].quantity == quantity
-        ]
-        return min([rated, *values])
-
-    def _judge(self, now_ns: int) -> None:
-        """Go off when a guard is broken."""
-        if not self.output_on:
-            return
-        voltage, current = self._terminals.voltage, abs(self._lead.current)
-        actual = {"voltage": voltage, "current": current, "power": voltage * current}
-        for name, guard in self._guards.items():
-            value = actual[guard.quantity]
-            slack = 1e-6 * max(value, 1.0)
-            broken = (
-                value < guard.value - slack
-                if name == "voltage_min"
-                else value > guard.value + slack
-            )
-            if broken:
-                self._trip(_GUARD_FAULTS[name], now_ns)
-                return
-
-    def _trip(self, fault: str, now_ns: int) -> None:
-        self.faults.add(fault)
-        self._switch(False, fault, now_ns)
-
-    def _known_switches(self) -> tuple[str, ...]:
-        return _SWITCHES
-
-    def _switched(self, name: str, now_ns: int) -> None:
-        if name == "panel":
-            self._switch(self._switches["panel"], "panel", now_ns)
-
-
-def _among(line: str, lines: tuple[str, ...]) -> bool:
+def among(line: str, lines: tuple[str, ...]) -> bool:
+    """Whether a line is one of ``lines``."""
     return any(same_line(line, one) for one in lines)

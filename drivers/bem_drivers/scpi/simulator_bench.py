@@ -3,7 +3,9 @@
 from pydantic import BaseModel, Field
 
 from bem_drivers.scpi.settings import DescribedLoad, DescribedMeter, DescribedSource
-from bem_drivers.scpi.simulator import ScpiMeterUnit, ScpiPowerUnit
+from bem_drivers.scpi.simulator import METER_ORDERS, ScpiMeterUnit, Sensed
+from bem_drivers.scpi.simulator_power import POWER_ORDERS, ScpiPowerUnit
+from bem_drivers.simulation.sensor import SensorSettings
 from bem_drivers.simulation.spec import Place, SimulatorSpec
 
 
@@ -14,6 +16,7 @@ class _Unit(BaseModel):
         description="what it answers when asked who it is; the description's pattern must fit; "
         "left out, BEM and the title of its description",
     )
+    sensors: dict[Sensed, SensorSettings] = Field(default={}, description="V, A, degC")
 
 
 class SourceUnitSettings(_Unit, DescribedSource):
@@ -32,34 +35,34 @@ def _power(settings: SourceUnitSettings | LoadUnitSettings, place: Place) -> Scp
     (terminals,) = place.terminals
     description = settings.described()
     lead = place.lead()
-    return ScpiPowerUnit(description, terminals, lead, place.record, identity=settings.identity)
+    return ScpiPowerUnit(
+        description,
+        terminals,
+        lead,
+        place.record,
+        identity=settings.identity,
+        sensors=settings.sensors,
+    )
 
 
 def _meter(settings: MeterUnitSettings, place: Place) -> ScpiMeterUnit:
     (terminals,) = place.terminals
     description = settings.described()
-    return ScpiMeterUnit(description, terminals, place.record, identity=settings.identity)
+    return ScpiMeterUnit(
+        description,
+        terminals,
+        place.record,
+        identity=settings.identity,
+        sensors=settings.sensors,
+    )
 
-
-_MEASURING = {
-    "voltage NUMBER|off": "V that it measures, whatever there is",
-    "current NUMBER|off": "A that it measures, whatever flows",
-    "frozen on|off": "it goes on answering what it measured last",
-}
-_POWER = {
-    "stuck on|off": "its output does not switch; it says truly whether it is on",
-    "refuse on|off": "what is set is an error",
-    "deaf on|off": "what is set changes nothing",
-    "panel on|off": "somebody switches its output at the front panel",
-    "trip NAME": "it goes off with the fault of that name, such as over_temperature",
-}
 
 SOURCE_SIMULATOR = SimulatorSpec(
-    wire="line", settings=SourceUnitSettings, make=_power, orders=_MEASURING | _POWER
+    wire="line", settings=SourceUnitSettings, make=_power, orders=POWER_ORDERS
 )
 LOAD_SIMULATOR = SimulatorSpec(
-    wire="line", settings=LoadUnitSettings, make=_power, orders=_MEASURING | _POWER
+    wire="line", settings=LoadUnitSettings, make=_power, orders=POWER_ORDERS
 )
 METER_SIMULATOR = SimulatorSpec(
-    wire="line", settings=MeterUnitSettings, make=_meter, orders=_MEASURING
+    wire="line", settings=MeterUnitSettings, make=_meter, orders=METER_ORDERS
 )

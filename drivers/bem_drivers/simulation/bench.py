@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from bem_drivers.model import BatteryModelSettings
 from bem_drivers.registry import driver
+from bem_drivers.simulation.can_bus import BITRATE
 from bem_drivers.simulation.spec import SimulatorSpec
 
 Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)]
@@ -46,14 +47,20 @@ class TcpPort(_Part):
     port: int = Field(ge=1, le=65535)
 
 
-class SlcanBus(_Part):
+class _Bus(_Part):
+    bitrate: int = Field(
+        default=BITRATE, ge=10_000, le=1_000_000, description="bit/s, one frame at a time"
+    )
+
+
+class SlcanBus(_Bus):
     """A CAN adapter that speaks SLCAN, with all devices of the bus behind it."""
 
     kind: Literal["slcan"] = "slcan"
     link: Path = Field(description="made while the bench runs; relative to the bench's folder")
 
 
-class SocketCanBus(_Part):
+class SocketCanBus(_Bus):
     """A CAN interface of the kernel, which must be up before the bench starts."""
 
     kind: Literal["socketcan"] = "socketcan"
@@ -183,6 +190,8 @@ def _clashes(settings: BenchSettings) -> Iterator[str]:
         reached = place.model_dump_json()
         if isinstance(place, PtyPort | SlcanBus):
             reached = str(place.link)
+        elif isinstance(place, SocketCanBus):
+            reached = place.channel
         if reached in ports:
             yield f"{path}: {reached} is that of {ports[reached]}; give each its own"
         ports.setdefault(reached, path)

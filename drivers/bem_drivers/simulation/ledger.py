@@ -11,8 +11,8 @@ from bem_drivers.simulation.spec import Record
 class Ledger:
     """What truly happened, one JSON object a line, for tests to compare with what was recorded.
 
-    ``t_ns`` is the monotonic clock, which all processes of a machine share; ``device`` the id of
-    an EPC, or the name of a device on a bench. The kinds of an EPC are ``answer`` (ls_mv, ls_ma,
+    ``t_ns`` is the monotonic clock, which all processes of a machine share; ``device`` the name of
+    a device on a bench. The kinds of an EPC are ``answer`` (ls_mv, ls_ma,
     hs_mv), ``command`` (frame, accepted), ``limits`` (register, min, max, accepted), ``mode``
     (mode, reason), ``output`` (on, reason), ``internal`` (code), ``fault`` (order). A line is
     written whole before the frame it tells of leaves.
@@ -21,7 +21,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
 
-    def of(self, device: int | str) -> Record:
+    def of(self, device: str) -> Record:
         """Get the recorder of one unit."""
 
         def record(t_ns: int, kind: str, facts: Mapping[str, object]) -> None:

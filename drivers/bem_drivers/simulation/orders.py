@@ -1,27 +1,32 @@
 """Faults that every simulated device on a line can have, whatever it is."""
 
-from bem_drivers.simulation.unit import Answer, LineUnit
+from bem_drivers.simulation.faults import count, switch
+from bem_drivers.simulation.unit import Answer, LineUnit, Record
 
 GARBAGE = "\udcff\udcfe#~"
 """What noise looks like: no UTF-8."""
 _NS_PER_MS = 1_000_000
-_KNOWN = (
-    "silent on|off, late MS|off, garbage N, half N, double N, drop N (the next N answers), "
-    "wrong TEXT (the next answer)"
-)
 _COUNTED = ("garbage", "half", "double", "drop")
+LINE_ORDERS = {
+    "silent on|off": "it obeys and does not answer",
+    "late MS|off": "its answers leave so much later",
+    "garbage N": "its next N answers are noise",
+    "half N": "its next N answers end in the middle",
+    "double N": "its next N answers come twice",
+    "drop N": "its next N answers are lost",
+    "wrong TEXT": "its next answer is TEXT",
+}
 
 
 class Faulty:
-    """``unit`` with faults at its line; other orders go to the unit.
+    """``unit`` with faults at its line, see :data:`LINE_ORDERS`; other orders go to the unit.
 
-    ``silent on|off``: it obeys and does not answer. ``late MS|off``: answers leave that much
-    later. ``garbage N``, ``half N``, ``double N``, ``drop N``: the next N answers are noise, the
-    first half of a line without its end, sent twice, lost. ``wrong TEXT``: the next answer is TEXT.
+    ``record`` gets ``fault`` (order) of those that are obeyed here.
     """
 
-    def __init__(self, unit: LineUnit) -> None:
+    def __init__(self, unit: LineUnit, record: Record | None = None) -> None:
         self.unit = unit
+        self._record = record or (lambda _t, _kind, _facts: None)
         self._silent = False
         self._late_ns = 0
         self._wrong: str | None = None
@@ -46,18 +51,22 @@ class Faulty:
         """
         name, _, value = order.strip().partition(" ")
         if name == "silent":
-            self._silent = _switch(name, value)
+            self._silent = switch(name, value)
         elif name == "late":
-            self._late_ns = 0 if value == "off" else _whole(name, value) * _NS_PER_MS
+            self._late_ns = count(name, value) * _NS_PER_MS
         elif name == "wrong":
             self._wrong = value
         elif name in _COUNTED:
-            self._left[name] = _whole(name, value)
+            self._left[name] = count(name, value)
         else:
             try:
                 self.unit.break_down(order, now_ns)
             except ValueError as error:
-                raise ValueError(f"{error}; for every device on a line: {_KNOWN}") from error
+                raise ValueError(
+                    f"{error}; for every device on a line: {', '.join(LINE_ORDERS)}"
+                ) from error
+            return
+        self._record(now_ns, "fault", {"order": order.strip()})
 
     def _spoil(self, answer: str) -> list[str]:
         ended = True
@@ -79,15 +88,3 @@ class Faulty:
             return False
         self._left[name] -= 1
         return True
-
-
-def _switch(name: str, value: str) -> bool:
-    if value not in ("on", "off"):
-        raise ValueError(f"fault {name!r} is 'on' or 'off', not {value!r}")
-    return value == "on"
-
-
-def _whole(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit()):
-        raise ValueError(f"fault {name!r} takes a whole number, not {value!r}")
-    return int(value)

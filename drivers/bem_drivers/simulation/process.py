@@ -10,6 +10,7 @@ import selectors
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ _READ_SIZE = 4096
 
 
 class BenchProcess:
-    """The loop of a bench. :meth:`run` blocks; :meth:`stop` may be called from anywhere.
+    """The loop of a bench. :meth:`run` blocks; the other methods may be called from anywhere.
 
     ``orders`` is a file descriptor to read orders from, whose answers go to standard output.
     """
@@ -32,6 +33,7 @@ class BenchProcess:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         self._running = True
+        self._ordered: deque[str] = deque()
         self._watched: dict[int, object] = {}
         self._control: ControlSocket | None = None
         self._selector.register(self._wake_read, selectors.EVENT_READ, self._woken)
@@ -48,8 +50,13 @@ class BenchProcess:
 
     def stop(self) -> None:
         """End :meth:`run`."""
-        if self._wake_write >= 0:
-            os.write(self._wake_write, b"q")
+        self._running = False
+        self._wake()
+
+    def order(self, order: str) -> None:
+        """Have an order obeyed soon; nobody hears what is said to it."""
+        self._ordered.append(order)
+        self._wake()
 
     def run(self) -> None:
         """Live until :meth:`stop`. Wakes when something comes or a device has something to do."""
@@ -108,9 +115,14 @@ class BenchProcess:
         except (ValueError, OSError) as error:
             return f"refused: {error}"
 
+    def _wake(self) -> None:
+        if self._wake_write >= 0:
+            os.write(self._wake_write, b"!")
+
     def _woken(self) -> None:
         os.read(self._wake_read, 1)
-        self._running = False
+        while self._ordered:
+            self._obey(self._ordered.popleft())
 
     def _close(self) -> None:
         if self._control is not None:

@@ -39,7 +39,7 @@ class Rig:
                 self.devices[name] = line
             else:
                 one = CanSlot(name, device.driver, simulator, terminals, record)
-                self.buses[device.bus].devices.append(one)
+                self.buses[device.bus].join(one, now_ns)
                 self.devices[name] = one
             try:
                 self.devices[name].power(True, now_ns)
@@ -85,6 +85,8 @@ class Rig:
             self._obey_bus(self.buses[name], rest)
         elif name in self.devices:
             self._obey_device(self.devices[name], rest, now_ns)
+            for bus in self.buses.values():
+                bus.wire.wake(now_ns)
         else:
             there_are = ", ".join([*self.devices, *self.buses, *self.batteries])
             raise ValueError(f"nothing here is called {name!r}; there are: {there_are}, and help")

@@ -1,15 +1,16 @@
 """The places of a bench: devices on lines with a port each, buses with their devices."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from pydantic import BaseModel
 
-from bem_drivers.can import Frame
 from bem_drivers.simulation.bench import BenchDevice, PtyPort, SlcanBus, SocketCanBus, TcpPort
+from bem_drivers.simulation.can_bus import CanBus
 from bem_drivers.simulation.circuit import Terminals
-from bem_drivers.simulation.orders import Faulty
+from bem_drivers.simulation.frame_orders import FRAME_ORDERS, FaultyFrames
+from bem_drivers.simulation.orders import LINE_ORDERS, Faulty
 from bem_drivers.simulation.outbox import Outbox
 from bem_drivers.simulation.port import LinePort, PtyLinePort, TcpLinePort
 from bem_drivers.simulation.slcan_port import SlcanPort
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
 
 LOOK_NS = 100_000_000
 """How often a device on a line looks at what its battery does, without being asked."""
-LINE_ORDERS = {
-    "silent on|off": "it obeys and does not answer",
-    "late MS|off": "its answers leave so much later",
-    "garbage N": "its next N answers are noise",
-    "half N": "its next N answers end in the middle",
-    "double N": "its next N answers come twice",
-    "drop N": "its next N answers are lost",
-    "wrong TEXT": "its next answer is TEXT",
-}
 DEVICE_ORDERS = {
     "unplug": "nobody reaches it any more",
     "plug": "it is reached again",
@@ -71,7 +63,9 @@ class Slot(Generic[U]):
             self._place.release()
         self._place, self.unit = None, None
         if on:
-            self._place = Place(self.name, self._terminals, now_ns, self._record)
+            self._place = Place(
+                self.name, self._terminals, now_ns, self._record, on_bus=self.spec.wire == "can"
+            )
             self.unit = self._made(self._place)
 
     def break_down(self, order: str, now_ns: int) -> None:
@@ -92,7 +86,39 @@ class Slot(Generic[U]):
 
 
 class CanSlot(Slot[CanUnit]):
-    """A device on a bus."""
+    """A device on a bus, and a :class:`CanUnit` itself: without power or plug nobody hears it."""
+
+    @property
+    def orders(self) -> Mapping[str, str]:
+        return {**super().orders, **FRAME_ORDERS}
+
+    def receive(self, can_id: int, data: bytes, at_ns: int) -> None:
+        """Hand a frame of the bus to the unit."""
+        if self.unit is not None and self.plugged:
+            self.unit.receive(can_id, data, at_ns)
+
+    def advance(self, now_ns: int) -> Sequence[tuple[int, bytes]]:
+        """Let the unit live until ``now_ns``; get what reaches the bus."""
+        if self.unit is None:
+            return []
+        frames = self.unit.advance(now_ns)
+        if self.plugged:
+            return frames
+        for _ in frames:
+            self.unit.confirm(now_ns)
+        return []
+
+    def confirm(self, at_ns: int) -> None:
+        """Tell the unit that the bus has carried its oldest frame."""
+        if self.unit is not None:
+            self.unit.confirm(at_ns)
+
+    def next_due_ns(self) -> int | None:
+        """Get when the unit has something to do; ``None``: never by itself."""
+        return None if self.unit is None else self.unit.next_due_ns()
+
+    def _made(self, place: Place) -> CanUnit:
+        return FaultyFrames(super()._made(place), place.record)
 
 
 class LineSlot(Slot[LineUnit]):
@@ -172,7 +198,7 @@ class LineSlot(Slot[LineUnit]):
         return self._folder / link
 
     def _made(self, place: Place) -> LineUnit:
-        return Faulty(super()._made(place))
+        return Faulty(super()._made(place), place.record)
 
 
 class BusSlot:
@@ -181,6 +207,7 @@ class BusSlot:
     def __init__(self, name: str, bus: SlcanBus | SocketCanBus, folder: Path) -> None:
         self.name = name
         self.devices: list[CanSlot] = []
+        self.wire = CanBus(bus.bitrate)
         self.port: CanPort | None = None
         self._bus = bus
         self._folder = folder
@@ -191,6 +218,11 @@ class BusSlot:
         if isinstance(self._bus, SlcanBus):
             return f"slcan {self._folder / self._bus.link}"
         return f"socketcan {self._bus.channel}"
+
+    def join(self, device: CanSlot, now_ns: int) -> None:
+        """Put a device on the bus."""
+        self.devices.append(device)
+        self.wire.join(device, now_ns)
 
     def plug(self) -> None:
         """Put the adapter in.
@@ -215,28 +247,14 @@ class BusSlot:
             port.close()
 
     def take(self, now_ns: int) -> None:
-        """Hand the frames that have come to all devices of the bus."""
+        """Have the bus carry the frames that have come to all devices of the bus."""
         frames = [] if self.port is None else self.port.read()
-        for unit in self._reached():
-            for frame in frames:
-                unit.receive(frame.frame_id, frame.data, now_ns)
+        for frame in frames:
+            self.wire.send(frame, now_ns)
 
     def live(self, now_ns: int) -> int:
         """Let the devices live until ``now_ns`` and send; get when to call again (ns)."""
-        sent: list[Frame] = []
-        due = [now_ns + LOOK_NS]
-        for device in self.devices:
-            unit = device.unit
-            if unit is not None:
-                frames = unit.advance(now_ns)
-                if device.plugged:
-                    sent += [Frame(can_id, data) for can_id, data in frames]
-                due_ns = unit.next_due_ns()
-                if due_ns is not None:
-                    due.append(due_ns)
+        sent = self.wire.advance(now_ns)
         if sent and self.port is not None:
             self.port.write(sent)
-        return min(due)
-
-    def _reached(self) -> Iterable[CanUnit]:
-        return [one.unit for one in self.devices if one.plugged and one.unit is not None]
+        return min(self.wire.next_due_ns() or now_ns + LOOK_NS, now_ns + LOOK_NS)

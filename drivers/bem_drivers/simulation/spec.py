@@ -28,6 +28,13 @@ class CanUnit(Protocol):
         """Live until ``now_ns``; get (identifier, data) of what it sent since the last call."""
         ...
 
+    def confirm(self, at_ns: int) -> None:
+        """Note that the bus had carried the oldest frame that was sent, or lost it, by ``at_ns``.
+
+        Until then the frame occupies what the device sends from.
+        """
+        ...
+
     def next_due_ns(self) -> int | None:
         """Get the instant at which to call :meth:`advance` again; ``None``: never by itself."""
         ...
@@ -50,13 +57,15 @@ class Place:
 
     ``terminals`` are the batteries it is connected to, in the order of the bench's description; an
     instrument that drives current takes a :meth:`lead`, one that only looks reads the terminals.
-    The unit is switched on at ``now_ns``.
+    The unit is switched on at ``now_ns``. ``on_bus``: whether its frames wait for a bus, which
+    tells by :meth:`CanUnit.confirm` when it has carried one; without, they leave at once.
     """
 
     name: str
     terminals: tuple[Terminals, ...]
     now_ns: int
     record: Record
+    on_bus: bool = False
 
     def lead(self, output: int = 0) -> Lead:
         """Get the lead of one output (from 0) to its battery, named after this device."""

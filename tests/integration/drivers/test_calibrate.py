@@ -21,6 +21,7 @@ BENCH = {
             "driver": "bk2831",
             "port": {"kind": "pty", "link": "meter"},
             "battery": "cell",
+            "settings": {"sensors": {"current": {"offset": 0.1}}},
         },
     },
     "ledger": "ledger.jsonl",
@@ -110,7 +111,6 @@ def bench(tmp_path: Path) -> Iterator[CalibratedBench]:
 
 @pytest.mark.timeout(600)
 def test_a_check_from_the_command_to_its_report(bench: CalibratedBench) -> None:
-    bench.order("meter drift 0.1")
     command = bench.calibrate("--points", "5", "--settle", "0.3", "--firmware", "33000", "-16000")
     said, complained = command.communicate(timeout=500)
     assert command.returncode == 3, complained

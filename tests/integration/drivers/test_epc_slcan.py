@@ -22,9 +22,10 @@ from bem_drivers.base import (
     Protection,
 )
 from bem_drivers.epc.driver import EpcDriver
-from bem_drivers.epc.simulator_process import EpcSimulator
-from bem_drivers.epc.simulator_stage import EpcUnitSettings
 from bem_drivers.registry import make_device
+from bem_drivers.simulation.bench import make_bench
+from bem_drivers.simulation.process import BenchProcess
+from bem_drivers.simulation.rig import Rig
 
 PROTECTION = Protection(
     voltage_min=2.5, voltage_max=4.25, current_min=-5.0, current_max=5.0, silence_s=0.5
@@ -190,7 +191,7 @@ def test_units_share_an_adapter(simulate: Callable[..., SimulatorProcess]) -> No
         device.open()
         assert device.protect(PROTECTION).temperature_max is None
         device.close()
-    assert {entry["device"] for entry in simulator.ledger("limits")} == {0x14, 0x15}
+    assert {entry["device"] for entry in simulator.ledger("limits")} == {"epc-14", "epc-15"}
 
 
 def test_units_share_a_bus_that_carries_one_frame_at_a_time(
@@ -235,7 +236,20 @@ def test_options_that_make_no_unit_are_explained(tmp_path: Path) -> None:
 
 
 def test_the_simulator_runs_in_a_thread_as_well(tmp_path: Path) -> None:
-    simulator = EpcSimulator([EpcUnitSettings(device_id=0x20, body_sensor=False)], tmp_path / "epc")
+    described = {
+        "batteries": {"cell": {}},
+        "buses": {"can": {"kind": "slcan", "link": "epc"}},
+        "devices": {
+            "epc": {
+                "driver": "epc",
+                "bus": "can",
+                "battery": "cell",
+                "settings": {"device_id": 0x20, "body_sensor": False},
+            }
+        },
+    }
+    rig = Rig(make_bench(described), tmp_path, time.monotonic_ns())
+    simulator = BenchProcess(rig)
     thread = threading.Thread(target=simulator.run)
     thread.start()
     device = make_device(

@@ -15,6 +15,7 @@ from bem_drivers.model import BatteryModelSettings
 from bem_drivers.registry import DriverSpec
 from bem_drivers.simulation import Faulty, LineUnit, LoopbackLine
 from bem_drivers.simulation.circuit import Terminals
+from bem_drivers.simulation.frame_orders import FaultyFrames
 from bem_drivers.simulation.spec import CanUnit, Place
 
 PASS_S = 0.1
@@ -155,6 +156,7 @@ def linked(
     )
     simulated = simulator.make(simulator.settings.model_validate(unit), place)
     if simulator.wire == "can":
-        return UnitLink(simulated, clock), simulated
+        spoilt = FaultyFrames(simulated)
+        return UnitLink(spoilt, clock), spoilt
     faulty = Faulty(simulated)
     return LoopbackLine(faulty, clock), faulty

@@ -13,6 +13,7 @@ from bem_drivers.epc.driver import EpcDriver
 from bem_drivers.epc.settings import EpcSettings
 from bem_drivers.epc.simulator import EpcUnit
 from bem_drivers.epc.simulator_stage import EpcUnitSettings
+from bem_drivers.simulation.frame_orders import FaultyFrames
 from bem_drivers.simulation.spec import CanUnit
 
 MS = 1_000_000
@@ -116,7 +117,7 @@ def make_epc(clock: ManualClock) -> Callable[..., EpcBench]:
             clock.now_ns,
             lambda at_ns, kind, facts: ledger.append((at_ns, kind, dict(facts))),
         )
-        link = UnitLink(unit, clock)
+        link = UnitLink(FaultyFrames(unit), clock)
         driver = EpcDriver(
             EpcSettings(
                 bus=CanSettings(interface="virtual", channel="none"),

@@ -15,8 +15,9 @@ from bem_drivers.can import CanSettings, Frame
 from bem_drivers.epc.driver import EpcDriver
 from bem_drivers.epc.settings import EpcSettings
 from bem_drivers.epc.simulator import EpcUnit
-from bem_drivers.epc.simulator_bus import UnitBus
 from bem_drivers.epc.simulator_stage import EpcUnitSettings
+from bem_drivers.simulation.can_bus import BITRATE, CanBus
+from bem_drivers.simulation.frame_orders import FaultyFrames
 
 START_NS = 1_000_000_000
 VIRTUAL = CanSettings(interface="virtual", channel="none")
@@ -25,7 +26,7 @@ VIRTUAL = CanSettings(interface="virtual", channel="none")
 class TurnedBus:
     """Units on one bus, and what they recorded. :meth:`live` runs all their drivers at once."""
 
-    def __init__(self, units: Sequence[EpcUnitSettings], bitrate: int | None = None) -> None:
+    def __init__(self, units: Sequence[EpcUnitSettings], bitrate: int = BITRATE) -> None:
         self.now_ns = START_NS
         self.ledger: list[tuple[int, str, dict[str, Any]]] = []
         self.units = [
@@ -33,11 +34,14 @@ class TurnedBus:
                 one,
                 START_NS,
                 lambda at_ns, kind, facts: self.ledger.append((at_ns, kind, dict(facts))),
-                on_bus=bitrate is not None,
+                on_bus=True,
             )
             for one in units
         ]
-        self.bus = UnitBus(self.units, START_NS, bitrate)
+        self.spoilt = [FaultyFrames(unit) for unit in self.units]
+        self.bus = CanBus(bitrate)
+        for unit in self.spoilt:
+            self.bus.join(unit, START_NS)
         self.hosts: list[Host] = []
 
     def live(self, life: Callable[["Host"], None], **settings: object) -> None:

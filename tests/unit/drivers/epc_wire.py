@@ -1,9 +1,11 @@
 """A host at one simulated EPC, in the notation of devices.md: frames as text."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from bem_drivers.epc.simulator import EpcUnit
 from bem_drivers.epc.simulator_stage import EpcUnitSettings
+from bem_drivers.simulation.frame_orders import FaultyFrames
 
 MS = 1_000_000
 IDLE = "000: 08 00 00 00 00 00 00 00"
@@ -22,15 +24,16 @@ class Wire:
         self.unit = EpcUnit(
             EpcUnitSettings.model_validate(BARE | settings),
             0,
-            lambda at_ns, kind, facts: self.ledger.append((at_ns, kind, dict(facts))),
+            self._record,
         )
+        self._spoilt = FaultyFrames(self.unit, self._record)
 
     def wait(self, ms: float) -> list[str]:
         """Let time pass; get the frames that the unit sent."""
         self.now_ns += round(ms * MS)
         return [
             f"{frame.can_id:03X}: {frame.data.hex(' ').upper()}"
-            for frame in self.unit.advance(self.now_ns)
+            for frame in self._spoilt.advance(self.now_ns)
         ]
 
     def tell(self, text: str) -> None:
@@ -45,11 +48,14 @@ class Wire:
 
     def break_down(self, order: str) -> None:
         """Order a fault for now."""
-        self.unit.break_down(order, self.now_ns)
+        self._spoilt.break_down(order, self.now_ns)
 
     def of_kind(self, kind: str) -> list[dict[str, Any]]:
         """Get what was recorded of one kind."""
         return [facts for _, one, facts in self.ledger if one == kind]
+
+    def _record(self, at_ns: int, kind: str, facts: Mapping[str, object]) -> None:
+        self.ledger.append((at_ns, kind, dict(facts)))
 
     def silent(self) -> bool:
         """Whether the unit answers nothing any more."""

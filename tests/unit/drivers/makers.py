@@ -237,10 +237,10 @@ MAKERS: tuple[Maker, ...] = (
         },
         spoilt={
             "wrong": "words 3",
-            "late": "late 150",
+            "late": "straggle 150",
             "half": "short 2",
             "noise": "zeros on",
-            "double": "double 2",
+            "double": "repeat 2",
             "lost": "lost 2",
         },
         said=(Said(orders=("body -12.5",), values={"temperature_1": -12.5}),),

@@ -15,7 +15,8 @@ from bem_drivers.scpi.description_file import load_description
 from bem_drivers.scpi.meter import ScpiMeter
 from bem_drivers.scpi.power import ScpiPower
 from bem_drivers.scpi.settings import LoadSettings, MeterSettings, SourceSettings
-from bem_drivers.scpi.simulator import ScpiMeterUnit, ScpiPowerUnit
+from bem_drivers.scpi.simulator import ScpiMeterUnit
+from bem_drivers.scpi.simulator_power import ScpiPowerUnit
 from bem_drivers.simulation import Faulty, LoopbackLine
 
 ADDRESS = TcpSettings(host="bench", port=5025)

@@ -4,6 +4,7 @@ import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -38,7 +39,7 @@ def run(tmp_path: Path) -> Iterator[Callable[[int | None], None]]:
     running: list[tuple[BenchProcess, threading.Thread]] = []
 
     def start(orders: int | None = None) -> None:
-        rig = Rig(make_bench(BENCH), tmp_path, 0)
+        rig = Rig(make_bench(BENCH), tmp_path, time.monotonic_ns())
         process = BenchProcess(rig, tmp_path / "control", orders)
         thread = threading.Thread(target=process.run)
         thread.start()
@@ -71,7 +72,9 @@ def test_several_people_may_give_orders(run: Callable[..., None], tmp_path: Path
     run()
     with connected(tmp_path / "control") as one, connected(tmp_path / "control") as other:
         assert say(one, "one voltage 4\none voltage off\n", 2) == ["ok", "ok"]
-        assert say(other, "one jump\n")[0].startswith("refused: no fault 'jump'; there are: ")
+        assert say(other, "one jump\n")[0].startswith(
+            "refused: no fault 'jump' of an EPC; there are: "
+        )
         assert "one unplug: nobody reaches it any more" in say(other, "help\n")[0]
         one.close()
         assert say(other, "can unplug\ncan plug\ncan unplug\ncan plug\n", 4) == ["ok"] * 4
@@ -107,7 +110,7 @@ def test_standard_input_takes_orders_too(
 
 
 def test_a_socket_that_cannot_be_had_is_said_with_its_path(tmp_path: Path) -> None:
-    rig = Rig(make_bench(BENCH), tmp_path, 0)
+    rig = Rig(make_bench(BENCH), tmp_path, time.monotonic_ns())
     with pytest.raises(BenchError, match=r"control: .*no/control cannot be had: .*; choose a path"):
         BenchProcess(rig, tmp_path / "no" / "control")
     rig.close()

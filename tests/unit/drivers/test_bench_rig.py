@@ -116,6 +116,32 @@ def charge(client: Client, now_ns: int) -> None:
     client.ask_bus(f"t1308{CC_1_A}\r", now_ns)
 
 
+def test_a_bus_carries_one_frame_after_the_other(put_up: Put, connect: Connect) -> None:
+    units = {
+        f"epc-{device_id:x}": {
+            "driver": "epc",
+            "bus": "can",
+            "battery": "cell",
+            "settings": {"device_id": device_id},
+        }
+        for device_id in (0x13, 0x14)
+    }
+    rig = put_up(devices=units)
+    client = connect(rig, "can")
+    client.ask_bus("S4\rO\r", SECOND // 2)
+    assert client.ask("t141103\rt131103\r", SECOND).count("\r") == 2
+    # Both have their answer ready 10.4 ms later; it takes 0.92 ms, the lower identifier first.
+    due_ns = SECOND + 10 * MS + 400_000
+    rig.live(due_ns + 910_000)
+    assert client.hear() == ""
+    rig.live(due_ns + 930_000)
+    assert client.hear().startswith("t13C6")
+    rig.live(due_ns + 1_830_000)
+    assert client.hear() == ""
+    rig.live(due_ns + 1_850_000)
+    assert client.hear().startswith("t14C6")
+
+
 def test_a_meter_sees_what_a_converter_does_to_the_battery(put_up: Put, connect: Connect) -> None:
     rig = put_up()
     can, meter = connect(rig, "can"), connect(rig, "meter")

@@ -131,8 +131,8 @@ class TestUnit:
         assert say(meter, ":FETC?")[1] == "3.70000e+00"
 
     def test_frozen_and_drifting(self, meter: Bk2831Bench) -> None:
-        meter.order("drift 0.1")
-        meter.clock.sleep(0.1)
+        meter.order("drift resistance 36")
+        meter.clock.sleep(10.0)
         assert say(meter, ":FETC?")[1] == "1.50000e-01"
         meter.order("frozen on")
         meter.order("drift off")

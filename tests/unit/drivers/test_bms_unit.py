@@ -71,7 +71,7 @@ def test_an_error_takes_the_place_of_values(unit: BmsUnit) -> None:
     ("order", "indices"),
     [
         ("lost 2", [0, 1, 3, 4, 5]),
-        ("double 2", [0, 1, 2, 2, 3, 4, 5]),
+        ("repeat 2", [0, 1, 2, 2, 3, 4, 5]),
         ("swap 2", [0, 1, 3, 2, 4, 5]),
         ("silent on", []),
         ("words 18", [0, 1, 2, 3, 4, 5]),
@@ -94,13 +94,13 @@ def test_what_spoils_a_message_spoils_one(unit: BmsUnit, order: str) -> None:
 
 
 def test_a_late_fragment_comes_after_all(unit: BmsUnit) -> None:
-    unit.break_down("late 700", 0)
+    unit.break_down("straggle 700", 0)
     assert len(unit.advance(S + S // 2)) == 5
     assert [frame.data[0] for frame in unit.advance(2 * S - 1)] == [0x65]
 
 
 @pytest.mark.parametrize(
-    "order", ["", "explode", "lost 6", "error 256", "silent maybe", "voltage nan", "late x"]
+    "order", ["", "explode", "lost 6", "error 256", "silent maybe", "voltage nan", "straggle x"]
 )
 def test_an_order_that_is_none_is_refused(unit: BmsUnit, order: str) -> None:
     with pytest.raises(ValueError, match=r"fault|could not convert"):

@@ -14,6 +14,7 @@ from tests.unit.drivers.conformance import (
     PowerWireConformance,
     WireConformance,
 )
+from tests.unit.drivers.conformance_simulators import SimulatorConformance
 from tests.unit.drivers.makers import MAKERS
 
 from bem_drivers.registry import GROUP, DriverSpec
@@ -60,6 +61,13 @@ class TestEveryPowerDevice(PowerConformance):
 
 class TestEveryPowerDeviceOnAWire(PowerWireConformance):
     @pytest.fixture(params=[maker for maker in MAKERS if maker.power and maker.spoilt], ids=str)
+    def maker(self, request: pytest.FixtureRequest) -> Maker:
+        maker: Maker = request.param
+        return maker
+
+
+class TestEverySimulator(SimulatorConformance):
+    @pytest.fixture(params=[maker for maker in MAKERS if maker.spoilt], ids=str)
     def maker(self, request: pytest.FixtureRequest) -> Maker:
         maker: Maker = request.param
         return maker

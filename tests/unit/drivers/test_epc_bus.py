@@ -11,11 +11,12 @@ from tests.unit.drivers.epc_bus import START_NS, VIRTUAL, Host, TurnedBus
 
 from bem_drivers.base import Command, Mode, Protection
 from bem_drivers.can import Frame
+from bem_drivers.can.frame import frame_bits
 from bem_drivers.epc import bus_load as loads
 from bem_drivers.epc.settings import EpcSettings
 from bem_drivers.epc.simulator import EpcUnit
-from bem_drivers.epc.simulator_bus import UnitBus
 from bem_drivers.epc.simulator_stage import EpcUnitSettings
+from bem_drivers.simulation.can_bus import CanBus
 
 BITRATE = 125_000
 MS = 1_000_000
@@ -25,7 +26,7 @@ PROTECTION = Protection(2.5, 4.25, -5.0, 5.0, silence_s=1.0)
 class TestCalculation:
     @pytest.mark.parametrize(("length", "bits"), [(0, 55), (1, 65), (4, 95), (6, 115), (8, 135)])
     def test_bits_of_a_frame_with_the_most_stuff_bits(self, length: int, bits: int) -> None:
-        assert loads.frame_bits(length) == bits
+        assert frame_bits(length) == bits
 
     def test_what_16_units_and_30_units_need(self) -> None:
         assert loads.bus_load(16, 0.1).load == pytest.approx(0.563, abs=0.001)
@@ -56,12 +57,14 @@ class TestCalculation:
 
 
 class TestSerialBus:
-    def make(self, count: int) -> tuple[UnitBus, list[EpcUnit]]:
+    def make(self, count: int) -> tuple[CanBus, list[EpcUnit]]:
         units = [
             EpcUnit(EpcUnitSettings(device_id=0x13 + index), 0, on_bus=True)
             for index in range(count)
         ]
-        bus = UnitBus(units, 0, BITRATE)
+        bus = CanBus(BITRATE)
+        for unit in units:
+            bus.join(unit, 0)
         bus.advance(50 * MS)
         return bus, units
 

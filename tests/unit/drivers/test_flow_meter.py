@@ -23,6 +23,7 @@ from bem_drivers.flow import DRIVER, FlowSettings, codec
 from bem_drivers.flow.driver import FlowMeter
 from bem_drivers.flow.simulator import FlowUnit, FlowUnitSettings
 from bem_drivers.simulation import Faulty, LoopbackLine
+from bem_drivers.simulation.sensor import SensorSettings
 
 PAGE = Path(__file__).parents[3] / "docs/devices/flow.md"
 ADDRESS = {"kind": "serial", "port": "/dev/bem/flow-001"}
@@ -261,7 +262,8 @@ class TestSimulator:
 
     def test_noise_is_the_same_with_the_same_seed(self) -> None:
         def shown(seed: int) -> list[list[str]]:
-            unit = FlowUnit(FlowUnitSettings(flow=5000, noise=0.05, seed=seed), 0)
+            noisy = SensorSettings(noise=250, seed=seed)
+            unit = FlowUnit(FlowUnitSettings(flow=5000, sensors={"flow": noisy}), 0)
             return [unit.receive(":MEASure:FLOW?", at * 10**8) for at in range(1, 20)]
 
         assert shown(1) == shown(1) != shown(2)

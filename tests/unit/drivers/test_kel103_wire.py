@@ -167,7 +167,8 @@ class TestUnit:
         ]
 
     def test_noise_has_a_seed(self, clock: ManualClock) -> None:
-        first, second = (make(clock, voltage_noise=0.01, seed=4) for _ in range(2))
+        sensors = {"voltage": {"noise": 0.01, "seed": 4}}
+        first, second = (make(clock, sensors=sensors) for _ in range(2))
         told = [say(bench, ":MEASure:VOLTage?") for bench in (first, second)]
         assert told[0] == told[1] != ["3.7000V"]
 

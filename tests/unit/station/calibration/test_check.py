@@ -212,8 +212,9 @@ class Bench:
     def wrong(self, volts: Error, amperes: Error, noise: float = 0.0) -> WrongDevice:
         return WrongDevice(self.terminals, self.clock, volts, amperes, noise)
 
-    def meter(self, quantity: Quantity, *orders: str) -> SteppedReference:
-        unit = Bk2831Unit(Bk2831UnitSettings(), self.terminals)
+    def meter(self, quantity: Quantity, *orders: str, offset: float = 0.0) -> SteppedReference:
+        settings = {"sensors": {str(quantity): {"offset": offset}}}
+        unit = Bk2831Unit(Bk2831UnitSettings.model_validate(settings), self.terminals)
         for order in orders:
             unit.break_down(order, self.clock.now_ns)
         said = {"address": {"kind": "serial", "port": "/dev/none"}, "quantity": f"{quantity}_dc"}
@@ -300,14 +301,14 @@ class Link:
 
 
 @pytest.mark.parametrize(
-    ("quantity", "drift", "constants"),
+    ("quantity", "offset", "constants"),
     [
         (Quantity.VOLTAGE, 0.030, Constants(factor=6000, offset=0)),
         (Quantity.CURRENT, -0.080, Constants(factor=33000, offset=-16000)),
     ],
 )
 def test_an_epc_whose_reference_reads_otherwise(
-    bench: Bench, quantity: Quantity, drift: float, constants: Constants
+    bench: Bench, quantity: Quantity, offset: float, constants: Constants
 ) -> None:
     ledger: list[tuple[str, object]] = []
     unit_settings = EpcUnitSettings(battery=CELL)
@@ -322,11 +323,11 @@ def test_an_epc_whose_reference_reads_otherwise(
     bus = CanSettings(interface="virtual", channel="none")
     device = EpcDriver(EpcSettings(bus=bus, device_id=unit_settings.device_id), bench.clock, link)
     wanted = replace(order(quantity), driver="epc", firmware=constants)
-    report = bench.check(wanted, device, bench.meter(quantity, f"drift {drift}"))
+    report = bench.check(wanted, device, bench.meter(quantity, offset=offset))
     # Its converter cuts off, half a count on the average: 0.7 mV, or 4 mA.
     count = {Quantity.VOLTAGE: 0.0015, Quantity.CURRENT: 0.0081}[quantity]
     assert report.factors.offset == pytest.approx(
-        drift + count / 2, abs=report.factors.offset_uncertainty + count / 2
+        offset + count / 2, abs=report.factors.offset_uncertainty + count / 2
     )
     assert report.firmware is not None
     assert report.firmware.factor == pytest.approx(constants.factor, rel=0.01)
@@ -415,19 +416,20 @@ def test_an_output_that_never_confirms_is_said_loudly(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("orders", "why"),
+    ("orders", "offset", "why"),
     [
-        (("value 0",), "look at its wiring, sign and range"),
-        (("drift 1.5",), "look at its wiring, sign and range"),
-        (("value 9",), "a limit was passed"),
+        (("value 0",), 0.0, "look at its wiring, sign and range"),
+        ((), 1.5, "look at its wiring, sign and range"),
+        (("value 9",), 0.0, "a limit was passed"),
     ],
 )
 def test_a_reference_that_measures_something_else_ends_it_at_once(
-    bench: Bench, orders: tuple[str, ...], why: str
+    bench: Bench, orders: tuple[str, ...], offset: float, why: str
 ) -> None:
     device = bench.wrong(Error(), Error())
+    meter = bench.meter(Quantity.CURRENT, *orders, offset=offset)
     with pytest.raises(Abandoned, match=why):
-        bench.check(order(Quantity.CURRENT), device, bench.meter(Quantity.CURRENT, *orders))
+        bench.check(order(Quantity.CURRENT), device, meter)
     assert bench.terminals.kept(LIMITS)
     assert bench.terminals.current == 0
 

@@ -1,44 +1,46 @@
-"""Simulated EPCs on one bus that carries one frame at a time, or any number at once.
+"""A CAN bus that carries one frame at a time between simulated devices and hosts.
 
-Without a bit rate frames arrive as they are sent. With one, each occupies the bus for as long as
-it takes with the most stuff bits; who has the lowest identifier goes first, and a unit's mailbox
-is busy until its frame has been carried, as with CAN.
+Each frame occupies the bus for as long as it takes with the most stuff bits. Of those that wait,
+the one with the lowest identifier goes first; what one device sends stays in its order.
 """
 
 from collections import deque
-from collections.abc import Sequence
 
 from bem_drivers.can import Frame
-from bem_drivers.epc.bus_load import frame_bits
-from bem_drivers.epc.simulator import EpcUnit
+from bem_drivers.can.frame import frame_bits
+from bem_drivers.simulation.spec import CanUnit
 
+BITRATE = 125_000
 _NEVER_NS = 1 << 62
 _HOST = -1
 
 
-class UnitBus:
-    """``units`` and any number of hosts from ``now_ns`` on; pure, as the units are.
+class CanBus:
+    """A bus of ``bitrate`` (bit/s) for units and any number of hosts; pure, as the units are.
 
-    Units on a bus with a bit rate must have been made ``on_bus``. ``busy_ns`` is for how long
-    (ns) the bus has been busy, ``carried`` how many frames it carried.
+    Units hear nothing of what other units say. ``busy_ns`` is for how long (ns) the bus has been
+    busy, ``carried`` how many frames it carried.
     """
 
-    def __init__(self, units: Sequence[EpcUnit], now_ns: int, bitrate: int | None = None) -> None:
-        self.units = units
+    def __init__(self, bitrate: int = BITRATE) -> None:
+        self.bitrate = bitrate
         self.busy_ns = 0
         self.carried = 0
-        self._bitrate = bitrate
-        self._free_ns = now_ns
+        self._units: list[CanUnit] = []
+        self._due_ns: list[int] = []
+        """When each unit has something to do."""
+        self._free_ns = 0
         self._queues: dict[int, deque[tuple[int, Frame]]] = {}
         """What waits for the bus, by source; nobody without a frame is in it."""
-        self._due_ns = [now_ns] * len(units)
+
+    def join(self, unit: CanUnit, now_ns: int) -> None:
+        """Put a unit on the bus."""
+        self._units.append(unit)
+        self._due_ns.append(now_ns)
 
     def send(self, frame: Frame, now_ns: int) -> None:
         """Put a frame of a host on the bus."""
-        if self._bitrate is None:
-            self._hand_over(frame, now_ns)
-        else:
-            self._queue(_HOST, frame, now_ns)
+        self._queue(_HOST, frame, now_ns)
 
     def advance(self, now_ns: int) -> list[Frame]:
         """Let everybody live until ``now_ns``; get what the units had the bus carry until then."""
@@ -48,7 +50,7 @@ class UnitBus:
             event_ns = min(carried_ns, min(self._due_ns, default=_NEVER_NS))
             if event_ns > now_ns:
                 break
-            self._let_units_live(event_ns, arrived)
+            self._let_units_live(event_ns)
             # What a unit has just sent may go first.
             carried_ns, source = self._next_carried()
             if carried_ns <= event_ns:
@@ -62,26 +64,21 @@ class UnitBus:
 
     def wake(self, now_ns: int) -> None:
         """Look at all units at ``now_ns``, for somebody has changed their state."""
-        self._due_ns = [now_ns] * len(self.units)
+        self._due_ns = [now_ns] * len(self._units)
 
     def _hand_over(self, frame: Frame, at_ns: int) -> None:
-        for index, unit in enumerate(self.units):
-            if frame.frame_id >> 4 == unit.settings.device_id:
-                unit.receive(frame.frame_id, frame.data, at_ns)
-                self._due_ns[index] = _due(unit)
+        for index, unit in enumerate(self._units):
+            unit.receive(frame.frame_id, frame.data, at_ns)
+            self._due_ns[index] = _due(unit)
 
-    def _let_units_live(self, now_ns: int, arrived: list[Frame]) -> None:
+    def _let_units_live(self, now_ns: int) -> None:
         for index, due_ns in enumerate(self._due_ns):
             if due_ns > now_ns:
                 continue
-            unit = self.units[index]
-            frames = [Frame(*frame) for frame in unit.advance(now_ns)]
+            unit = self._units[index]
+            for frame in unit.advance(now_ns):
+                self._queue(index, Frame(*frame), now_ns)
             self._due_ns[index] = _due(unit)
-            if self._bitrate is None:
-                arrived.extend(frames)
-            else:
-                for frame in frames:
-                    self._queue(index, frame, now_ns)
 
     def _queue(self, source: int, frame: Frame, now_ns: int) -> None:
         self._queues.setdefault(source, deque()).append((now_ns, frame))
@@ -109,13 +106,13 @@ class UnitBus:
         if source == _HOST:
             self._hand_over(frame, at_ns)
         else:
-            self.units[source].confirm(at_ns)
+            self._units[source].confirm(at_ns)
             arrived.append(frame)
 
     def _duration_ns(self, frame: Frame) -> int:
-        return frame_bits(len(frame.data)) * 1_000_000_000 // (self._bitrate or 1)
+        return frame_bits(len(frame.data)) * 1_000_000_000 // self.bitrate
 
 
-def _due(unit: EpcUnit) -> int:
+def _due(unit: CanUnit) -> int:
     due_ns = unit.next_due_ns()
     return _NEVER_NS if due_ns is None else due_ns
