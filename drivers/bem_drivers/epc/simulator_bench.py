@@ -6,19 +6,22 @@ from bem_drivers.simulation.spec import Place, SimulatorSpec
 
 
 def _make(traits: EpcTraits, place: Place) -> EpcUnit:
+    """Connect the low side to the first battery, the high side to the second where there is one."""
     lead = place.lead()
+    supply = place.terminals[1] if len(place.terminals) > 1 else None
     settings = EpcUnitSettings(
         **traits.model_dump(),
         battery=lead.terminals.battery.settings,
         speed=lead.terminals.speed,
     )
-    return EpcUnit(settings, place.now_ns, place.record, stage=PowerStage(settings, lead))
+    return EpcUnit(settings, place.now_ns, place.record, stage=PowerStage(settings, lead, supply))
 
 
 SIMULATOR = SimulatorSpec(
     wire="can",
     settings=EpcTraits,
     make=_make,
+    batteries=(1, 2),
     orders={
         "voltage NUMBER|off": "V that it reads, whatever the battery has",
         "current NUMBER|off": "A that flow while its output is on, whatever it was told",
