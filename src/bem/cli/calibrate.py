@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from bem.cli.interruption import Interruption, Teller
 from bem.cli.questions import NotAnswered, Questions
 from bem.cli.stations import ask
-from bem.domain.calibration.course import Quantity
+from bem.domain.calibration.course import USUAL_POINTS, Quantity
 from bem.domain.calibration.firmware import Constants
 from bem.domain.calibration.judging import Accuracy, Verdict
 from bem.domain.calibration.report import MOST_INTERVAL_DAYS, Report
@@ -28,15 +28,23 @@ from bem.runtime.settings import (
     load_device,
     load_station,
 )
-from bem.station.calibration.check import EPC, Order, OutputUnverified, carry_out
+from bem.station.calibration.check import (
+    EPC,
+    SOURCE_CURRENT_A,
+    Order,
+    carry_out,
+    steps_of,
+)
+from bem.station.calibration.ending import OutputUnverified
+from bem.station.calibration.path import Abandoned
 from bem.station.calibration.reference import Reference, channel_of
 from bem.station.calibration.store import CalibrationStore, StoreError
-from bem.station.calibration.taking import Abandoned, Pace
+from bem.station.calibration.taking import Pace
 from bem.station.clock import SystemStationClock
 from bem.station.journal_file import JournalError, JournalFile
 from bem.station.lock import DeviceLock, StationBusy, StationLock
 from bem.station.main import StationUnusable, device_places_of, power_device
-from bem_drivers.base import Channel, Device, DeviceError, Identity, PowerDevice
+from bem_drivers.base import Device, DeviceError, Identity, PowerDevice
 from bem_drivers.registry import make_device
 
 EXIT_PASSED = 0
@@ -58,6 +66,21 @@ _CONNECT = {
         "so that charging reads positive. See that it and its socket can bear the highest current."
     ),
 }
+_CONNECT_SOURCE = {
+    Quantity.VOLTAGE: (
+        "Disconnect the battery. Connect the source and the reference voltmeter to the terminals "
+        "at which the device measures the battery: plus to plus, minus to minus. Leave the "
+        "device's supply as it is."
+    ),
+    Quantity.SUPPLY_VOLTAGE: (
+        "Disconnect the accumulator or supply of the high side, and the battery too. Connect the "
+        "source and the reference voltmeter to the terminals of the high side: plus to plus, minus "
+        "to minus."
+    ),
+}
+LEAST_SOURCE_CURRENT_A = 0.01
+MOST_SOURCE_CURRENT_A = 1.0
+"""More is not needed to hold a voltage where nothing draws, and would harm what is connected."""
 
 
 class Refused(Exception):
@@ -73,6 +96,14 @@ class _Bench:
     device: PowerDevice
     meter_definition: StationDevice
     meter: Device
+    source_definition: StationDevice | None
+    source: PowerDevice | None
+
+    @property
+    def quantities(self) -> tuple[Quantity, ...]:
+        """What can be compared."""
+        own = (Quantity.VOLTAGE, Quantity.CURRENT)
+        return own if self.source is None else (Quantity.VOLTAGE, Quantity.SUPPLY_VOLTAGE)
 
 
 def calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -106,23 +137,28 @@ def calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
 def _check(bench: _Bench, arguments: argparse.Namespace, questions: Questions) -> Report:
     quantity = Quantity(
         questions.choice(
-            arguments.quantity, "--quantity", "What is to be compared?", tuple(Quantity)
+            arguments.quantity, "--quantity", "What is to be compared?", bench.quantities
         )
     )
-    questions.tell(_CONNECT[quantity])
-    questions.confirm("Is it connected, with a battery that is about half charged?")
-    questions.check()
-    device, meter, channels = _look(bench)
+    if quantity not in bench.quantities:
+        raise Refused(
+            f"--quantity {quantity}: a source steps voltages only; leave --source out"
+            if bench.source is not None
+            else f"--quantity {quantity}: no device sets it by itself; it needs a --source"
+        )
+    _connected(bench, questions, quantity)
+    _look(bench, quantity)
+    meter = bench.meter.identity
     try:
-        channel = channel_of(channels, quantity, arguments.meter_channel)
+        channel = channel_of(bench.meter.channels, quantity, arguments.meter_channel)
     except Abandoned as error:
         raise Refused(str(error)) from error
-    questions.tell(f"device: {_title(device)}\nreference: {_title(meter)}, channel {channel.name}")
-    order = _order(bench, arguments, questions, quantity, channel.name, meter.serial)
     questions.tell(
-        f"{order.points} points of {quantity} will be taken within {_limits_text(order.limits)}; "
-        "the output will be on. Ctrl-C ends it and switches off."
+        f"device: {_title(bench.device.identity)}\n"
+        f"reference: {_title(meter)}, channel {channel.name}"
     )
+    order = _order(bench, arguments, questions, quantity, channel.name, meter.serial)
+    questions.tell(f"{_intention(bench, order)} Ctrl-C ends it and switches off.")
     questions.confirm("Go on?")
     clock = SystemStationClock()
     reference = Reference(bench.meter_definition, channel.name, bench.meter, clock)
@@ -135,7 +171,42 @@ def _check(bench: _Bench, arguments: argparse.Namespace, questions: Questions) -
             clock,
             interruption.reason,
             teller.tell,
+            bench.source,
         )
+
+
+def _connected(bench: _Bench, questions: Questions, quantity: Quantity) -> None:
+    if bench.source is None:
+        questions.tell(_CONNECT[quantity])
+        questions.confirm("Is it connected, with a battery that is about half charged?")
+    else:
+        questions.tell(_CONNECT_SOURCE[quantity])
+        questions.confirm("Is it connected, and no battery?")
+    questions.check()
+
+
+def _intention(bench: _Bench, order: Order) -> str:
+    """Say what will be done.
+
+    Raises:
+        Refused: there is nothing that could be.
+    """
+    if bench.source is None:
+        count = USUAL_POINTS if order.points is None else order.points
+        return (
+            f"{count} points of {order.quantity} will be taken within "
+            f"{_limits_text(order.limits)}; the output will be on."
+        )
+    try:
+        steps = steps_of(order, bench.device.ratings, bench.source.ratings).set_points
+    except Abandoned as error:
+        raise Refused(str(error)) from error
+    return (
+        f"source: {_title(bench.source.identity)}\n"
+        f"{len(steps)} points of {order.quantity.in_words} will be taken from {steps[0]:g} to "
+        f"{steps[-1]:g} V; the source will be on with at most {order.source_current:g} A, the "
+        "device stays off."
+    )
 
 
 def _bench(settings: Settings, arguments: argparse.Namespace, questions: Questions) -> _Bench:
@@ -148,11 +219,29 @@ def _bench(settings: Settings, arguments: argparse.Namespace, questions: Questio
     meter = _meter_definition(definition, arguments, questions)
     clock = SystemStationClock()
     device = power_device(definition, clock)
+    source_definition, source = _source(arguments, clock)
     try:
         reference = make_device(meter.driver, meter.settings, clock)
     except (LookupError, ValidationError) as error:
         raise Refused(f"reference meter, driver {meter.driver!r}: {error}") from error
-    return _Bench(definition, arguments.station or "", device, meter, reference)
+    return _Bench(
+        definition, arguments.station or "", device, meter, reference, source_definition, source
+    )
+
+
+def _source(
+    arguments: argparse.Namespace, clock: SystemStationClock
+) -> tuple[StationDevice | None, PowerDevice | None]:
+    if arguments.source is None:
+        if arguments.source_current is not None:
+            raise Refused("--source-current is of a source: name one by --source")
+        return None, None
+    described = load_device(arguments.source)
+    try:
+        source = power_device(StationDefinition(id="source", name="Source", power=described), clock)
+    except StationUnusable as error:
+        raise Refused(f"--source {arguments.source}: {error}") from error
+    return described, source
 
 
 def _meter_definition(
@@ -188,6 +277,7 @@ def _held(settings: Settings, bench: _Bench) -> Iterator[None]:
             except StationBusy as busy:
                 raise StationBusy(f"{busy}{_doing(settings, bench.station)}") from None
             _refuse_while_kept(settings, bench.station)
+        _refuse_shared(bench)
         for place in device_places_of(_devices(bench)):
             held.enter_context(DeviceLock(settings.data_dir / "devices", place))
         yield
@@ -195,7 +285,27 @@ def _held(settings: Settings, bench: _Bench) -> Iterator[None]:
 
 def _devices(bench: _Bench) -> Iterable[StationDevice]:
     # The station's other meters are nobody's business here, and stay free.
-    return (bench.definition.power, bench.meter_definition)
+    source = bench.source_definition
+    sources = () if source is None else (source,)
+    return (bench.definition.power, bench.meter_definition, *sources)
+
+
+def _refuse_shared(bench: _Bench) -> None:
+    """See that the source is an instrument of its own.
+
+    Raises:
+        Refused: it is where the device or the reference is.
+    """
+    if bench.source_definition is None:
+        return
+    source = set(device_places_of((bench.source_definition,)))
+    for what, other in (("device", bench.definition.power), ("reference", bench.meter_definition)):
+        shared = source.intersection(device_places_of((other,)))
+        if shared:
+            raise Refused(
+                f"the source is at {min(shared)}, and so is the {what}: the source must be an "
+                "instrument of its own"
+            )
 
 
 def _doing(settings: Settings, station: str) -> str:
@@ -232,22 +342,27 @@ def _refuse_while_kept(settings: Settings, station: str) -> None:
         )
 
 
-def _look(bench: _Bench) -> tuple[Identity, Identity, tuple[Channel, ...]]:
-    """See who is there; both are let go of again, since a person may take long to answer.
+def _look(bench: _Bench, quantity: Quantity) -> None:
+    """See who is there; all are let go of again, since a person may take long to answer.
 
     Raises:
-        Refused: one is not there, or is another.
+        Refused: one is not there, or is another, or does not measure what is to be checked.
     """
-    found = []
-    for what, device in (("device", bench.device), ("reference meter", bench.meter)):
+    taking_part: dict[str, Device] = {"device": bench.device, "reference meter": bench.meter}
+    if bench.source is not None:
+        taking_part["source"] = bench.source
+    for what, device in taking_part.items():
         try:
             device.open()
-            found.append(device.identity)
         except DeviceError as error:
             raise Refused(f"{what}: {error}") from error
         finally:
             device.close()
-    return found[0], found[1], bench.meter.channels
+    there = [channel.name for channel in bench.device.channels]
+    if quantity not in there:
+        raise Refused(
+            f"the device does not measure {quantity}; its channels are: {', '.join(there)}"
+        )
 
 
 def _order(
@@ -272,10 +387,16 @@ def _order(
     )
     accuracy = _accuracy(questions, arguments.meter_accuracy, "--meter-accuracy", quantity)
     tolerance = _accuracy(questions, arguments.tolerance, "--tolerance", quantity)
-    limits = _limits(arguments, questions)
+    limits = _limits(arguments, questions) if bench.source is None else _range(arguments)
     questions.check()
     if arguments.firmware is not None and bench.definition.power.driver != EPC:
         raise Refused("--firmware is for the image of an EPC; leave it out for other devices")
+    current = SOURCE_CURRENT_A if arguments.source_current is None else arguments.source_current
+    if not LEAST_SOURCE_CURRENT_A <= current <= MOST_SOURCE_CURRENT_A:
+        raise Refused(
+            f"--source-current {current:g}: choose {LEAST_SOURCE_CURRENT_A:g} to "
+            f"{MOST_SOURCE_CURRENT_A:g} A"
+        )
     if not 0 < arguments.settle <= LONGEST_SETTLE_S:
         raise Refused(f"--settle {arguments.settle:g}: more than 0, at most {LONGEST_SETTLE_S:g} s")
     if not SHORTEST_SILENCE_S <= arguments.silence <= LONGEST_SILENCE_S:
@@ -303,6 +424,8 @@ def _order(
             firmware=_firmware(arguments.firmware),
             pace=Pace(settle_s=arguments.settle),
             silence_s=arguments.silence,
+            source_driver="" if bench.source_definition is None else bench.source_definition.driver,
+            source_current=current,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -338,12 +461,26 @@ def _limits(arguments: argparse.Namespace, questions: Questions) -> dict[str, fl
             ("current_max", "A, charging"),
         )
     }
-    further = {
-        f"{quantity}_{side}": getattr(arguments, f"{quantity}_{side}")
-        for quantity in ("power", "temperature")
-        for side in ("min", "max")
-    }
-    return limits | {name: value for name, value in further.items() if value is not None}
+    return limits | _said(arguments, "power", "temperature")
+
+
+def _range(arguments: argparse.Namespace) -> dict[str, float]:
+    """Get between which voltages a source is to step, as far as that was said.
+
+    Raises:
+        Refused: limits of a battery, which is not there.
+    """
+    for name in _said(arguments, "current", "power", "temperature"):
+        raise Refused(
+            f"--{name.replace('_', '-')} is of a battery, and with --source none is connected; "
+            "leave it out"
+        )
+    return _said(arguments, "voltage")
+
+
+def _said(arguments: argparse.Namespace, *quantities: str) -> dict[str, float]:
+    names = [f"{quantity}_{side}" for quantity in quantities for side in ("min", "max")]
+    return {name: value for name in names if (value := getattr(arguments, name)) is not None}
 
 
 def _firmware(said: list[int] | None) -> Constants | None:
@@ -365,7 +502,7 @@ def _summary(report: Report) -> str:
     gain = f"{found.gain:.6f} (+- {found.gain_uncertainty:.2g})"
     offset = f"{found.offset:+.6f} {unit} (+- {found.offset_uncertainty:.2g} {unit})"
     lines = [
-        f"{report.verdict}: {report.quantity} of {report.device}",
+        f"{report.verdict}: {report.quantity.in_words} of {report.device}",
         f"true = {gain} x reading {offset}, 95 %",
         f"tolerance {accuracy_text(report.tolerance, unit)}",
         f"{len(report.points)} points, {len(report.skipped)} not taken; due again {report.due}",
