@@ -2,32 +2,20 @@
 
 import argparse
 import getpass
-import sqlite3
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import ValidationError
 
+from bem.cli.calibration_bench import Bench, Refused, bench_of, held, look
 from bem.cli.interruption import Interruption, Teller
 from bem.cli.questions import NotAnswered, Questions
-from bem.cli.stations import ask
 from bem.domain.calibration.course import USUAL_POINTS, Quantity
 from bem.domain.calibration.firmware import Constants
 from bem.domain.calibration.judging import Accuracy, Verdict
 from bem.domain.calibration.report import MOST_INTERVAL_DAYS, Report
 from bem.domain.calibration.text import accuracy_text
 from bem.domain.limits import Limits
-from bem.runtime.settings import (
-    Settings,
-    SettingsError,
-    StationDefinition,
-    StationDevice,
-    load_device,
-    load_station,
-)
+from bem.runtime.settings import Settings, SettingsError
 from bem.station.calibration.check import (
     EPC,
     SOURCE_CURRENT_A,
@@ -41,11 +29,9 @@ from bem.station.calibration.reference import Reference, channel_of
 from bem.station.calibration.store import CalibrationStore, StoreError
 from bem.station.calibration.taking import Pace
 from bem.station.clock import SystemStationClock
-from bem.station.journal_file import JournalError, JournalFile
-from bem.station.lock import DeviceLock, StationBusy, StationLock
-from bem.station.main import StationUnusable, device_places_of, power_device
-from bem_drivers.base import Device, DeviceError, Identity, PowerDevice
-from bem_drivers.registry import make_device
+from bem.station.lock import StationBusy
+from bem.station.main import StationUnusable
+from bem_drivers.base import DeviceError, Identity
 
 EXIT_PASSED = 0
 EXIT_NO_RESULT = 1
@@ -83,29 +69,6 @@ MOST_SOURCE_CURRENT_A = 1.0
 """More is not needed to hold a voltage where nothing draws, and would harm what is connected."""
 
 
-class Refused(Exception):
-    """The check cannot be made. The message says why; nothing was switched on."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Bench:
-    """What takes part in a check, unopened."""
-
-    definition: StationDefinition
-    station: str
-    device: PowerDevice
-    meter_definition: StationDevice
-    meter: Device
-    source_definition: StationDevice | None
-    source: PowerDevice | None
-
-    @property
-    def quantities(self) -> tuple[Quantity, ...]:
-        """What can be compared."""
-        own = (Quantity.VOLTAGE, Quantity.CURRENT)
-        return own if self.source is None else (Quantity.VOLTAGE, Quantity.SUPPLY_VOLTAGE)
-
-
 def calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
     """Check voltage or current of a device; returns the exit code.
 
@@ -115,8 +78,8 @@ def calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
     questions = Questions(silent=arguments.yes)
     store = CalibrationStore(settings.calibrations)
     try:
-        bench = _bench(settings, arguments, questions)
-        with _held(settings, bench):
+        bench = bench_of(settings, arguments, questions)
+        with held(settings, bench):
             store.prepare()
             report = _check(bench, arguments, questions)
             kept = store.keep(report)
@@ -134,7 +97,7 @@ def calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
     return EXIT_PASSED if report.verdict is Verdict.PASSED else EXIT_NOT_PASSED
 
 
-def _check(bench: _Bench, arguments: argparse.Namespace, questions: Questions) -> Report:
+def _check(bench: Bench, arguments: argparse.Namespace, questions: Questions) -> Report:
     quantity = Quantity(
         questions.choice(
             arguments.quantity, "--quantity", "What is to be compared?", bench.quantities
@@ -147,7 +110,7 @@ def _check(bench: _Bench, arguments: argparse.Namespace, questions: Questions) -
             else f"--quantity {quantity}: no device sets it by itself; it needs a --source"
         )
     _connected(bench, questions, quantity)
-    _look(bench, quantity)
+    look(bench, quantity)
     meter = bench.meter.identity
     try:
         channel = channel_of(bench.meter.channels, quantity, arguments.meter_channel)
@@ -175,7 +138,7 @@ def _check(bench: _Bench, arguments: argparse.Namespace, questions: Questions) -
         )
 
 
-def _connected(bench: _Bench, questions: Questions, quantity: Quantity) -> None:
+def _connected(bench: Bench, questions: Questions, quantity: Quantity) -> None:
     if bench.source is None:
         questions.tell(_CONNECT[quantity])
         questions.confirm("Is it connected, with a battery that is about half charged?")
@@ -185,7 +148,7 @@ def _connected(bench: _Bench, questions: Questions, quantity: Quantity) -> None:
     questions.check()
 
 
-def _intention(bench: _Bench, order: Order) -> str:
+def _intention(bench: Bench, order: Order) -> str:
     """Say what will be done.
 
     Raises:
@@ -209,164 +172,8 @@ def _intention(bench: _Bench, order: Order) -> str:
     )
 
 
-def _bench(settings: Settings, arguments: argparse.Namespace, questions: Questions) -> _Bench:
-    if arguments.power is not None:
-        definition = StationDefinition(
-            id="calibration", name="Calibration", power=load_device(arguments.power)
-        )
-    else:
-        definition = load_station(settings.station_file(arguments.station))
-    meter = _meter_definition(definition, arguments, questions)
-    clock = SystemStationClock()
-    device = power_device(definition, clock)
-    source_definition, source = _source(arguments, clock)
-    try:
-        reference = make_device(meter.driver, meter.settings, clock)
-    except (LookupError, ValidationError) as error:
-        raise Refused(f"reference meter, driver {meter.driver!r}: {error}") from error
-    return _Bench(
-        definition, arguments.station or "", device, meter, reference, source_definition, source
-    )
-
-
-def _source(
-    arguments: argparse.Namespace, clock: SystemStationClock
-) -> tuple[StationDevice | None, PowerDevice | None]:
-    if arguments.source is None:
-        if arguments.source_current is not None:
-            raise Refused("--source-current is of a source: name one by --source")
-        return None, None
-    described = load_device(arguments.source)
-    try:
-        source = power_device(StationDefinition(id="source", name="Source", power=described), clock)
-    except StationUnusable as error:
-        raise Refused(f"--source {arguments.source}: {error}") from error
-    return described, source
-
-
-def _meter_definition(
-    definition: StationDefinition, arguments: argparse.Namespace, questions: Questions
-) -> StationDevice:
-    named = arguments.station_meter
-    if named is not None:
-        for meter in definition.meters:
-            if meter.name == named:
-                return meter
-        there = ", ".join(meter.name for meter in definition.meters) or "none"
-        raise Refused(f"this station has no meter {named!r}; it has: {there}")
-    path = questions.text(
-        None if arguments.meter is None else str(arguments.meter),
-        "--meter",
-        "File that describes the reference meter (driver, settings)",
-    )
-    questions.check()
-    return load_device(Path(path))
-
-
-@contextmanager
-def _held(settings: Settings, bench: _Bench) -> Iterator[None]:
-    """Keep everybody else from device and meter, and the station from starting.
-
-    Raises:
-        StationBusy: another process has one of them. Refused: an experiment is to go on there.
-    """
-    with ExitStack() as held:
-        if bench.station:
-            try:
-                held.enter_context(StationLock(settings.station_folder(bench.station)))
-            except StationBusy as busy:
-                raise StationBusy(f"{busy}{_doing(settings, bench.station)}") from None
-            _refuse_while_kept(settings, bench.station)
-        _refuse_shared(bench)
-        for place in device_places_of(_devices(bench)):
-            held.enter_context(DeviceLock(settings.data_dir / "devices", place))
-        yield
-
-
-def _devices(bench: _Bench) -> Iterable[StationDevice]:
-    # The station's other meters are nobody's business here, and stay free.
-    source = bench.source_definition
-    sources = () if source is None else (source,)
-    return (bench.definition.power, bench.meter_definition, *sources)
-
-
-def _refuse_shared(bench: _Bench) -> None:
-    """See that the source is an instrument of its own.
-
-    Raises:
-        Refused: it is where the device or the reference is.
-    """
-    if bench.source_definition is None:
-        return
-    source = set(device_places_of((bench.source_definition,)))
-    for what, other in (("device", bench.definition.power), ("reference", bench.meter_definition)):
-        shared = source.intersection(device_places_of((other,)))
-        if shared:
-            raise Refused(
-                f"the source is at {min(shared)}, and so is the {what}: the source must be an "
-                "instrument of its own"
-            )
-
-
-def _doing(settings: Settings, station: str) -> str:
-    found = ask(station, settings.station_socket(station))
-    if found.experiment is not None:
-        return f". Experiment {found.experiment} is on it: wait for its end"
-    if found.answers:
-        return f" (systemctl stop bem-station@{station}); no experiment is on it"
-    return ""
-
-
-def _refuse_while_kept(settings: Settings, station: str) -> None:
-    """Respect what the station would: a run that is to go on, hands that are in.
-
-    Raises:
-        Refused: there is one, or it cannot be told.
-    """
-    journal = settings.journal_file(station)
-    if not journal.exists():
-        return
-    try:
-        runs, lock = JournalFile(journal).open_runs(), JournalFile(journal).lock()
-    except (JournalError, sqlite3.Error) as error:
-        raise Refused(f"whether an experiment is to go on there is not known: {error}") from error
-    if runs:
-        raise Refused(
-            f"experiment {runs[0].experiment} is to go on at station {station} when its process "
-            "starts again; let it end first"
-        )
-    if lock is not None:
-        raise Refused(
-            f"station {station} is locked by {lock.by} since {lock.at}: {lock.note}; "
-            f"start it, then: bem unlock {station}"
-        )
-
-
-def _look(bench: _Bench, quantity: Quantity) -> None:
-    """See who is there; all are let go of again, since a person may take long to answer.
-
-    Raises:
-        Refused: one is not there, or is another, or does not measure what is to be checked.
-    """
-    taking_part: dict[str, Device] = {"device": bench.device, "reference meter": bench.meter}
-    if bench.source is not None:
-        taking_part["source"] = bench.source
-    for what, device in taking_part.items():
-        try:
-            device.open()
-        except DeviceError as error:
-            raise Refused(f"{what}: {error}") from error
-        finally:
-            device.close()
-    there = [channel.name for channel in bench.device.channels]
-    if quantity not in there:
-        raise Refused(
-            f"the device does not measure {quantity}; its channels are: {', '.join(there)}"
-        )
-
-
 def _order(
-    bench: _Bench,
+    bench: Bench,
     arguments: argparse.Namespace,
     questions: Questions,
     quantity: Quantity,
