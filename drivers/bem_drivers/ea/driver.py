@@ -153,7 +153,7 @@ class EaDriver(PowerDevice):
             )
         # A unit that was switched off and on has forgotten who controls it.
         self._take_control()
-        held = Points(bounds.voltage_max, bounds.current_max, -bounds.current_min)
+        held = Points(bounds.voltage_max, bounds.current_max, abs(bounds.current_min))
         self._write(held)
         self._write(replace(held, source=0.0, sink=0.0))
         self._bounds = bounds
@@ -290,7 +290,7 @@ class EaDriver(PowerDevice):
                 f"the limits {low:g}..{high:g} {unit} that it holds"
             )
         if command.mode is Mode.CV:
-            points = Points(command.setpoint, bounds.current_max, -bounds.current_min)
+            points = Points(command.setpoint, bounds.current_max, abs(bounds.current_min))
         elif command.setpoint < 0:
             points = Points(bounds.voltage_min, 0.0, -command.setpoint)
         else:

@@ -6,14 +6,20 @@ from bem_drivers.simulation.spec import Place, SimulatorSpec
 
 
 def _make(traits: EpcTraits, place: Place) -> EpcUnit:
+    """Connect the low side to the first battery, the high side to the second where there is one."""
     lead = place.lead()
+    supply = place.terminals[1] if len(place.terminals) > 1 else None
     settings = EpcUnitSettings(
         **traits.model_dump(),
         battery=lead.terminals.battery.settings,
         speed=lead.terminals.speed,
     )
     return EpcUnit(
-        settings, place.now_ns, place.record, on_bus=place.on_bus, stage=PowerStage(settings, lead)
+        settings,
+        place.now_ns,
+        place.record,
+        on_bus=place.on_bus,
+        stage=PowerStage(settings, lead, supply),
     )
 
 
@@ -21,5 +27,6 @@ SIMULATOR = SimulatorSpec(
     wire="can",
     settings=EpcTraits,
     make=_make,
+    batteries=(1, 2),
     orders=UNIT_ORDERS,
 )

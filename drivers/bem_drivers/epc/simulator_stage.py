@@ -84,13 +84,20 @@ class PowerStage:
     answers; here it settles at once.
 
     With a ``lead`` the stage hangs on a battery that others may hang on too; then ``battery`` of
-    the settings counts for nothing, and ``speed`` must be that of the lead's terminals.
+    the settings counts for nothing, and ``speed`` must be that of the lead's terminals. With a
+    ``supply`` its high side has the voltage there, in place of ``supply_voltage`` of the settings;
+    what it draws or gives back there is not simulated.
 
     Raises:
         ValueError: the speeds differ.
     """
 
-    def __init__(self, settings: EpcUnitSettings, lead: Lead | None = None) -> None:
+    def __init__(
+        self,
+        settings: EpcUnitSettings,
+        lead: Lead | None = None,
+        supply: Terminals | None = None,
+    ) -> None:
         if lead is None:
             lead = Terminals(settings.battery, settings.speed).connect("stage")
         if lead.terminals.speed != settings.speed:
@@ -101,6 +108,7 @@ class PowerStage:
         lead.catch_up()
         self.lead = lead
         self.supply_voltage = settings.supply_voltage
+        self._supply = supply
         self.cell_connected = True
         self.faults = NO_FAULTS
         self.sensors = Sensors(QUANTITIES, settings.sensors)
@@ -121,7 +129,7 @@ class PowerStage:
         faults = self.faults
         volts = self.battery.voltage if self.cell_connected else 0.0
         amperes = self.lead.current if self.cell_connected else 0.0
-        supply = self.supply_voltage
+        supply = self.supply_voltage if self._supply is None else self._supply.voltage
         if faults is not NO_FAULTS:
             if faults.voltage is not None:
                 volts = faults.voltage

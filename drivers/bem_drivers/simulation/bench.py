@@ -30,6 +30,7 @@ class BenchBattery(BatteryModelSettings):
     """A battery and how fast its time passes."""
 
     speed: float = Field(default=1.0, gt=0, le=100_000, description="its time per real time")
+    connected: bool = Field(default=True, description="false: its place is there, without it")
 
 
 class PtyPort(_Part):

@@ -14,6 +14,7 @@ from bem_drivers.model.battery import SECONDS_PER_HOUR, BatteryModel, current_in
 from bem_drivers.model.ledger import ExactSum, MeteredBattery
 from bem_drivers.model.regulator import substeps
 from bem_drivers.model.settings import BatteryModelSettings
+from bem_drivers.simulation.node import Node
 
 NS_PER_S = 1_000_000_000
 HALVINGS = 100
@@ -26,16 +27,19 @@ LEAST_VOLTAGE = 1e-6
 class Terminals:
     """The poles of a battery whose time passes ``speed`` times as fast as the caller's clock.
 
-    The clock starts with the first :meth:`advance`. Not thread-safe.
+    The clock starts with the first :meth:`advance`. Not thread-safe. Not ``connected``: the poles
+    are bare, and have the voltage of whatever source is at them.
 
     Raises:
         ValueError: a speed that is not above 0.
     """
 
-    def __init__(self, battery: BatteryModelSettings, speed: float = 1.0) -> None:
+    def __init__(
+        self, battery: BatteryModelSettings, speed: float = 1.0, *, connected: bool = True
+    ) -> None:
         if not (math.isfinite(speed) and speed > 0):
             raise ValueError(f"speed {speed} of a battery must be above 0")
-        self.battery = MeteredBattery(battery)
+        self.battery = MeteredBattery(battery) if connected else Node(battery)
         self.speed = speed
         self._leads: dict[str, Lead] = {}
         self._closed: list[Lead] = []

@@ -168,7 +168,7 @@ class Rig:
 
 
 def _terminals(battery: BenchBattery, now_ns: int) -> Terminals:
-    terminals = Terminals(battery, battery.speed)
+    terminals = Terminals(battery, battery.speed, connected=battery.connected)
     terminals.advance(now_ns)
     return terminals
 

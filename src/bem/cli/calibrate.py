@@ -2,42 +2,36 @@
 
 import argparse
 import getpass
-import sqlite3
 import sys
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
 from pydantic import ValidationError
 
+from bem.cli.calibration_bench import Bench, Refused, bench_of, held, look
 from bem.cli.interruption import Interruption, Teller
 from bem.cli.questions import NotAnswered, Questions
-from bem.cli.stations import ask
-from bem.domain.calibration.course import Quantity
+from bem.domain.calibration.course import USUAL_POINTS, Quantity
 from bem.domain.calibration.firmware import Constants
 from bem.domain.calibration.judging import Accuracy, Verdict
 from bem.domain.calibration.report import MOST_INTERVAL_DAYS, Report
 from bem.domain.calibration.text import accuracy_text
 from bem.domain.limits import Limits
-from bem.runtime.settings import (
-    Settings,
-    SettingsError,
-    StationDefinition,
-    StationDevice,
-    load_device,
-    load_station,
+from bem.runtime.settings import Settings, SettingsError
+from bem.station.calibration.check import (
+    EPC,
+    SOURCE_CURRENT_A,
+    Order,
+    carry_out,
+    steps_of,
 )
-from bem.station.calibration.check import EPC, Order, OutputUnverified, carry_out
+from bem.station.calibration.ending import OutputUnverified
+from bem.station.calibration.path import Abandoned
 from bem.station.calibration.reference import Reference, channel_of
 from bem.station.calibration.store import CalibrationStore, StoreError
-from bem.station.calibration.taking import Abandoned, Pace
+from bem.station.calibration.taking import Pace
 from bem.station.clock import SystemStationClock
-from bem.station.journal_file import JournalError, JournalFile
-from bem.station.lock import DeviceLock, StationBusy, StationLock
-from bem.station.main import StationUnusable, device_places_of, power_device
-from bem_drivers.base import Channel, Device, DeviceError, Identity, PowerDevice
-from bem_drivers.registry import make_device
+from bem.station.lock import StationBusy
+from bem.station.main import StationUnusable
+from bem_drivers.base import DeviceError, Identity
 
 EXIT_PASSED = 0
 EXIT_NO_RESULT = 1
@@ -58,21 +52,21 @@ _CONNECT = {
         "so that charging reads positive. See that it and its socket can bear the highest current."
     ),
 }
-
-
-class Refused(Exception):
-    """The check cannot be made. The message says why; nothing was switched on."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Bench:
-    """What takes part in a check, unopened."""
-
-    definition: StationDefinition
-    station: str
-    device: PowerDevice
-    meter_definition: StationDevice
-    meter: Device
+_CONNECT_SOURCE = {
+    Quantity.VOLTAGE: (
+        "Disconnect the battery. Connect the source and the reference voltmeter to the terminals "
+        "at which the device measures the battery: plus to plus, minus to minus. Leave the "
+        "device's supply as it is."
+    ),
+    Quantity.SUPPLY_VOLTAGE: (
+        "Disconnect the accumulator or supply of the high side, and the battery too. Connect the "
+        "source and the reference voltmeter to the terminals of the high side: plus to plus, minus "
+        "to minus."
+    ),
+}
+LEAST_SOURCE_CURRENT_A = 0.01
+MOST_SOURCE_CURRENT_A = 1.0
+"""More is not needed to hold a voltage where nothing draws, and would harm what is connected."""
 
 
 def calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
@@ -84,8 +78,8 @@ def calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
     questions = Questions(silent=arguments.yes)
     store = CalibrationStore(settings.calibrations)
     try:
-        bench = _bench(settings, arguments, questions)
-        with _held(settings, bench):
+        bench = bench_of(settings, arguments, questions)
+        with held(settings, bench):
             store.prepare()
             report = _check(bench, arguments, questions)
             kept = store.keep(report)
@@ -103,26 +97,31 @@ def calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
     return EXIT_PASSED if report.verdict is Verdict.PASSED else EXIT_NOT_PASSED
 
 
-def _check(bench: _Bench, arguments: argparse.Namespace, questions: Questions) -> Report:
+def _check(bench: Bench, arguments: argparse.Namespace, questions: Questions) -> Report:
     quantity = Quantity(
         questions.choice(
-            arguments.quantity, "--quantity", "What is to be compared?", tuple(Quantity)
+            arguments.quantity, "--quantity", "What is to be compared?", bench.quantities
         )
     )
-    questions.tell(_CONNECT[quantity])
-    questions.confirm("Is it connected, with a battery that is about half charged?")
-    questions.check()
-    device, meter, channels = _look(bench)
+    if quantity not in bench.quantities:
+        raise Refused(
+            f"--quantity {quantity}: a source steps voltages only; leave --source out"
+            if bench.source is not None
+            else f"--quantity {quantity}: no device sets it by itself; it needs a --source"
+        )
+    _connected(bench, questions, quantity)
+    look(bench, quantity)
+    meter = bench.meter.identity
     try:
-        channel = channel_of(channels, quantity, arguments.meter_channel)
+        channel = channel_of(bench.meter.channels, quantity, arguments.meter_channel)
     except Abandoned as error:
         raise Refused(str(error)) from error
-    questions.tell(f"device: {_title(device)}\nreference: {_title(meter)}, channel {channel.name}")
-    order = _order(bench, arguments, questions, quantity, channel.name, meter.serial)
     questions.tell(
-        f"{order.points} points of {quantity} will be taken within {_limits_text(order.limits)}; "
-        "the output will be on. Ctrl-C ends it and switches off."
+        f"device: {_title(bench.device.identity)}\n"
+        f"reference: {_title(meter)}, channel {channel.name}"
     )
+    order = _order(bench, arguments, questions, quantity, channel.name, meter.serial)
+    questions.tell(f"{_intention(bench, order)} Ctrl-C ends it and switches off.")
     questions.confirm("Go on?")
     clock = SystemStationClock()
     reference = Reference(bench.meter_definition, channel.name, bench.meter, clock)
@@ -135,123 +134,46 @@ def _check(bench: _Bench, arguments: argparse.Namespace, questions: Questions) -
             clock,
             interruption.reason,
             teller.tell,
+            bench.source,
         )
 
 
-def _bench(settings: Settings, arguments: argparse.Namespace, questions: Questions) -> _Bench:
-    if arguments.power is not None:
-        definition = StationDefinition(
-            id="calibration", name="Calibration", power=load_device(arguments.power)
-        )
+def _connected(bench: Bench, questions: Questions, quantity: Quantity) -> None:
+    if bench.source is None:
+        questions.tell(_CONNECT[quantity])
+        questions.confirm("Is it connected, with a battery that is about half charged?")
     else:
-        definition = load_station(settings.station_file(arguments.station))
-    meter = _meter_definition(definition, arguments, questions)
-    clock = SystemStationClock()
-    device = power_device(definition, clock)
-    try:
-        reference = make_device(meter.driver, meter.settings, clock)
-    except (LookupError, ValidationError) as error:
-        raise Refused(f"reference meter, driver {meter.driver!r}: {error}") from error
-    return _Bench(definition, arguments.station or "", device, meter, reference)
-
-
-def _meter_definition(
-    definition: StationDefinition, arguments: argparse.Namespace, questions: Questions
-) -> StationDevice:
-    named = arguments.station_meter
-    if named is not None:
-        for meter in definition.meters:
-            if meter.name == named:
-                return meter
-        there = ", ".join(meter.name for meter in definition.meters) or "none"
-        raise Refused(f"this station has no meter {named!r}; it has: {there}")
-    path = questions.text(
-        None if arguments.meter is None else str(arguments.meter),
-        "--meter",
-        "File that describes the reference meter (driver, settings)",
-    )
+        questions.tell(_CONNECT_SOURCE[quantity])
+        questions.confirm("Is it connected, and no battery?")
     questions.check()
-    return load_device(Path(path))
 
 
-@contextmanager
-def _held(settings: Settings, bench: _Bench) -> Iterator[None]:
-    """Keep everybody else from device and meter, and the station from starting.
+def _intention(bench: Bench, order: Order) -> str:
+    """Say what will be done.
 
     Raises:
-        StationBusy: another process has one of them. Refused: an experiment is to go on there.
+        Refused: there is nothing that could be.
     """
-    with ExitStack() as held:
-        if bench.station:
-            try:
-                held.enter_context(StationLock(settings.station_folder(bench.station)))
-            except StationBusy as busy:
-                raise StationBusy(f"{busy}{_doing(settings, bench.station)}") from None
-            _refuse_while_kept(settings, bench.station)
-        for place in device_places_of(_devices(bench)):
-            held.enter_context(DeviceLock(settings.data_dir / "devices", place))
-        yield
-
-
-def _devices(bench: _Bench) -> Iterable[StationDevice]:
-    # The station's other meters are nobody's business here, and stay free.
-    return (bench.definition.power, bench.meter_definition)
-
-
-def _doing(settings: Settings, station: str) -> str:
-    found = ask(station, settings.station_socket(station))
-    if found.experiment is not None:
-        return f". Experiment {found.experiment} is on it: wait for its end"
-    if found.answers:
-        return f" (systemctl stop bem-station@{station}); no experiment is on it"
-    return ""
-
-
-def _refuse_while_kept(settings: Settings, station: str) -> None:
-    """Respect what the station would: a run that is to go on, hands that are in.
-
-    Raises:
-        Refused: there is one, or it cannot be told.
-    """
-    journal = settings.journal_file(station)
-    if not journal.exists():
-        return
+    if bench.source is None:
+        count = USUAL_POINTS if order.points is None else order.points
+        return (
+            f"{count} points of {order.quantity} will be taken within "
+            f"{_limits_text(order.limits)}; the output will be on."
+        )
     try:
-        runs, lock = JournalFile(journal).open_runs(), JournalFile(journal).lock()
-    except (JournalError, sqlite3.Error) as error:
-        raise Refused(f"whether an experiment is to go on there is not known: {error}") from error
-    if runs:
-        raise Refused(
-            f"experiment {runs[0].experiment} is to go on at station {station} when its process "
-            "starts again; let it end first"
-        )
-    if lock is not None:
-        raise Refused(
-            f"station {station} is locked by {lock.by} since {lock.at}: {lock.note}; "
-            f"start it, then: bem unlock {station}"
-        )
-
-
-def _look(bench: _Bench) -> tuple[Identity, Identity, tuple[Channel, ...]]:
-    """See who is there; both are let go of again, since a person may take long to answer.
-
-    Raises:
-        Refused: one is not there, or is another.
-    """
-    found = []
-    for what, device in (("device", bench.device), ("reference meter", bench.meter)):
-        try:
-            device.open()
-            found.append(device.identity)
-        except DeviceError as error:
-            raise Refused(f"{what}: {error}") from error
-        finally:
-            device.close()
-    return found[0], found[1], bench.meter.channels
+        steps = steps_of(order, bench.device.ratings, bench.source.ratings).set_points
+    except Abandoned as error:
+        raise Refused(str(error)) from error
+    return (
+        f"source: {_title(bench.source.identity)}\n"
+        f"{len(steps)} points of {order.quantity.in_words} will be taken from {steps[0]:g} to "
+        f"{steps[-1]:g} V; the source will be on with at most {order.source_current:g} A, the "
+        "device stays off."
+    )
 
 
 def _order(
-    bench: _Bench,
+    bench: Bench,
     arguments: argparse.Namespace,
     questions: Questions,
     quantity: Quantity,
@@ -272,10 +194,16 @@ def _order(
     )
     accuracy = _accuracy(questions, arguments.meter_accuracy, "--meter-accuracy", quantity)
     tolerance = _accuracy(questions, arguments.tolerance, "--tolerance", quantity)
-    limits = _limits(arguments, questions)
+    limits = _limits(arguments, questions) if bench.source is None else _range(arguments)
     questions.check()
     if arguments.firmware is not None and bench.definition.power.driver != EPC:
         raise Refused("--firmware is for the image of an EPC; leave it out for other devices")
+    current = SOURCE_CURRENT_A if arguments.source_current is None else arguments.source_current
+    if not LEAST_SOURCE_CURRENT_A <= current <= MOST_SOURCE_CURRENT_A:
+        raise Refused(
+            f"--source-current {current:g}: choose {LEAST_SOURCE_CURRENT_A:g} to "
+            f"{MOST_SOURCE_CURRENT_A:g} A"
+        )
     if not 0 < arguments.settle <= LONGEST_SETTLE_S:
         raise Refused(f"--settle {arguments.settle:g}: more than 0, at most {LONGEST_SETTLE_S:g} s")
     if not SHORTEST_SILENCE_S <= arguments.silence <= LONGEST_SILENCE_S:
@@ -303,6 +231,8 @@ def _order(
             firmware=_firmware(arguments.firmware),
             pace=Pace(settle_s=arguments.settle),
             silence_s=arguments.silence,
+            source_driver="" if bench.source_definition is None else bench.source_definition.driver,
+            source_current=current,
         )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
@@ -338,12 +268,26 @@ def _limits(arguments: argparse.Namespace, questions: Questions) -> dict[str, fl
             ("current_max", "A, charging"),
         )
     }
-    further = {
-        f"{quantity}_{side}": getattr(arguments, f"{quantity}_{side}")
-        for quantity in ("power", "temperature")
-        for side in ("min", "max")
-    }
-    return limits | {name: value for name, value in further.items() if value is not None}
+    return limits | _said(arguments, "power", "temperature")
+
+
+def _range(arguments: argparse.Namespace) -> dict[str, float]:
+    """Get between which voltages a source is to step, as far as that was said.
+
+    Raises:
+        Refused: limits of a battery, which is not there.
+    """
+    for name in _said(arguments, "current", "power", "temperature"):
+        raise Refused(
+            f"--{name.replace('_', '-')} is of a battery, and with --source none is connected; "
+            "leave it out"
+        )
+    return _said(arguments, "voltage")
+
+
+def _said(arguments: argparse.Namespace, *quantities: str) -> dict[str, float]:
+    names = [f"{quantity}_{side}" for quantity in quantities for side in ("min", "max")]
+    return {name: value for name in names if (value := getattr(arguments, name)) is not None}
 
 
 def _firmware(said: list[int] | None) -> Constants | None:
@@ -365,7 +309,7 @@ def _summary(report: Report) -> str:
     gain = f"{found.gain:.6f} (+- {found.gain_uncertainty:.2g})"
     offset = f"{found.offset:+.6f} {unit} (+- {found.offset_uncertainty:.2g} {unit})"
     lines = [
-        f"{report.verdict}: {report.quantity} of {report.device}",
+        f"{report.verdict}: {report.quantity.in_words} of {report.device}",
         f"true = {gain} x reading {offset}, 95 %",
         f"tolerance {accuracy_text(report.tolerance, unit)}",
         f"{len(report.points)} points, {len(report.skipped)} not taken; due again {report.due}",

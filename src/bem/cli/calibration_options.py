@@ -3,7 +3,6 @@
 import argparse
 from pathlib import Path
 
-DEFAULT_POINTS = 11
 DEFAULT_SETTLE_S = 2.0
 DEFAULT_SILENCE_S = 2.0
 DEFAULT_INTERVAL_DAYS = 365
@@ -36,7 +35,24 @@ def add_calibrate(calibrate: argparse.ArgumentParser) -> None:
     meter.add_argument(
         "--station-meter", metavar="NAME", help="the reference is this meter of the station"
     )
-    calibrate.add_argument("--quantity", choices=("voltage", "current"), help="what to compare")
+    calibrate.add_argument(
+        "--source",
+        type=Path,
+        metavar="FILE",
+        help="YAML file (driver, settings) of a source that steps the voltage, while the device "
+        "is off and only measures; without a battery",
+    )
+    calibrate.add_argument(
+        "--source-current",
+        type=float,
+        metavar="A",
+        help="the most that the source may give (default 0.2 A)",
+    )
+    calibrate.add_argument(
+        "--quantity",
+        choices=("voltage", "current", "supply_voltage"),
+        help="what to compare; supply_voltage (of the high side) only with --source",
+    )
     calibrate.add_argument("--operator", metavar="NAME", help="who does it")
     calibrate.add_argument("--note", default="", metavar="TEXT", help="kept with the report")
     calibrate.add_argument("--meter-channel", default="", metavar="NAME", help="of the reference")
@@ -65,7 +81,10 @@ def add_calibrate(calibrate: argparse.ArgumentParser) -> None:
         help="the constants in the image of an EPC now, to get the new ones",
     )
     calibrate.add_argument(
-        "--points", type=int, default=DEFAULT_POINTS, metavar="N", help="3 to 101, default 11"
+        "--points",
+        type=int,
+        metavar="N",
+        help="3 to 101; default 11, or with a source those at which such a device is calibrated",
     )
     calibrate.add_argument(
         "--settle",

@@ -29,7 +29,7 @@ def list_calibrations(settings: Settings, *, as_json: bool, now: datetime | None
         ]
         sys.stdout.write(json.dumps(rows) + "\n")
     else:
-        head = f"{'due':<10}  {'':<7}  {'made':<10}  {'quantity':<8}  {'verdict':<9}  device"
+        head = f"{'due':<10}  {'':<7}  {'made':<10}  {'quantity':<14}  {'verdict':<9}  device"
         sys.stdout.write("\n".join([head, *(_line(one, now) for one in found)]) + "\n")
     for trouble in kept.unreadable:
         sys.stderr.write(f"bem: a report cannot be read: {trouble}\n")
@@ -41,6 +41,6 @@ def _line(report: Report, now: datetime) -> str:
     late = "OVERDUE" if report.is_overdue(now) else ""
     made = f"{report.made_at.astimezone(UTC):%Y-%m-%d}"
     return (
-        f"{report.due}  {late:<7}  {made}  {report.quantity:<8}  {report.verdict:<9}  "
+        f"{report.due}  {late:<7}  {made}  {report.quantity.in_words:<14}  {report.verdict:<9}  "
         f"{report.device}"
     )

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-BENCH = {
+BENCH: dict[str, Any] = {
     "batteries": {"cell": {"capacity_ah": 20, "resistance_ohm": 0.1, "polarisation_ohm": 0.001}},
     "buses": {"can": {"kind": "slcan", "link": "can"}},
     "devices": {
@@ -33,10 +33,11 @@ LIMITS = ("--voltage-min", "3", "--voltage-max", "4.2", "--current-min=-2", "--c
 class CalibratedBench:
     """A bench in a process, and the command beside it."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, bench: dict[str, Any]) -> None:
         self.folder = folder
+        self.file = folder / "bem.yaml"
         files: dict[str, Any] = {
-            "bench": BENCH,
+            "bench": bench,
             "bem": {"data_dir": str(folder / "data"), "runtime_dir": str(folder / "run")},
             # What is tested is not how fast a busy machine is.
             "epc": {
@@ -51,6 +52,22 @@ class CalibratedBench:
                 "settings": {
                     "address": {"kind": "serial", "port": str(folder / "meter")},
                     "quantity": "current_dc",
+                    "reply_timeout_s": 5.0,
+                },
+            },
+            "voltmeter": {
+                "driver": "bk2831",
+                "settings": {
+                    "address": {"kind": "serial", "port": str(folder / "meter")},
+                    "quantity": "voltage_dc",
+                    "reply_timeout_s": 5.0,
+                },
+            },
+            "source": {
+                "driver": "ea",
+                "settings": {
+                    "address": {"kind": "serial", "port": str(folder / "source")},
+                    "output": 1,
                     "reply_timeout_s": 5.0,
                 },
             },
@@ -72,20 +89,41 @@ class CalibratedBench:
         self.simulator.stdin.write(f"{order}\n")
         self.simulator.stdin.flush()
 
-    def calibrate(self, *options: str) -> subprocess.Popen[str]:
+    def bem(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [
-                *(sys.executable, "-m", "bem.cli", "--config", str(self.folder / "bem.yaml")),
-                *("calibrate", "--power", str(self.folder / "epc.yaml")),
-                *("--meter", str(self.folder / "bk.yaml"), "--quantity", "current"),
-                *("--operator", "Ada", "--meter-accuracy", "0.1", "0.001"),
-                *("--tolerance", "1", "0.05", "--silence", "20", *LIMITS, "--yes", *options),
-            ],
+            [sys.executable, "-m", "bem.cli", "--config", str(self.file), *arguments],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
             env=os.environ | {"PYTHONUNBUFFERED": "1"},
         )
+
+    def calibrate(self, *options: str) -> subprocess.Popen[str]:
+        return self.bem(
+            *("calibrate", "--power", str(self.folder / "epc.yaml")),
+            *("--meter", str(self.folder / "bk.yaml"), "--quantity", "current"),
+            *("--operator", "Ada", "--meter-accuracy", "0.1", "0.001"),
+            *("--tolerance", "1", "0.05", "--silence", "20", *LIMITS, "--yes", *options),
+        )
+
+    def step(self, quantity: str, *options: str) -> subprocess.Popen[str]:
+        """Calibrate a voltage by the source."""
+        return self.bem(
+            *("calibrate", "--power", str(self.folder / "epc.yaml"), "--quantity", quantity),
+            *("--meter", str(self.folder / "voltmeter.yaml"), "--operator", "Ada"),
+            *("--source", str(self.folder / "source.yaml"), "--meter-accuracy", "0.01", "0.0005"),
+            *("--tolerance", "0.1", "0.01", "--yes", *options),
+        )
+
+    def listed(self) -> tuple[int, str]:
+        """Ask what was calibrated: exit code and what was written."""
+        command = self.bem("calibrations")
+        said, _ = command.communicate(timeout=60)
+        return command.returncode, said
+
+    def outputs(self, device: str) -> list[bool]:
+        """Get how the output of a device was switched, of the ledger."""
+        return [one["on"] for one in self.ledger("output") if one["device"] == device]
 
     def ledger(self, kind: str) -> list[dict[str, Any]]:
         lines = (self.folder / "ledger.jsonl").read_text().splitlines()
@@ -104,9 +142,43 @@ class CalibratedBench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[CalibratedBench]:
-    running = CalibratedBench(tmp_path)
+    running = CalibratedBench(tmp_path, BENCH)
     yield running
     running.stop()
+
+
+@pytest.fixture
+def make_bare(tmp_path: Path) -> Iterator[Callable[[str], CalibratedBench]]:
+    """Get a maker of benches with source, meter and one side of an EPC, without a battery."""
+    running: list[CalibratedBench] = []
+
+    def make(quantity: str) -> CalibratedBench:
+        sides = ["here"] if quantity == "voltage" else ["other-side", "here"]
+        meter = BENCH["devices"]["meter"] | {"battery": "here"}
+        source = {
+            "driver": "ea",
+            "port": {"kind": "pty", "link": "source"},
+            "battery": "here",
+            "settings": {"model": "PS 2384-05B", "voltage": 84, "current": 5},
+        }
+        bench = BENCH | {
+            "batteries": {"here": {"connected": False}, "other-side": {"connected": False}},
+            "devices": {
+                "cycler": {
+                    "driver": "epc",
+                    "bus": "can",
+                    "batteries": sides,
+                },
+                "meter": meter,
+                "source": source,
+            },
+        }
+        running.append(CalibratedBench(tmp_path, bench))
+        return running[-1]
+
+    yield make
+    for one in running:
+        one.stop()
 
 
 @pytest.mark.timeout(600)
@@ -132,17 +204,110 @@ def test_a_check_from_the_command_to_its_report(bench: CalibratedBench) -> None:
     assert 900 < max(currents) < 1100
     assert all(3000 <= one["ls_mv"] <= 4200 for one in told if "ls_mv" in one)
     assert [one["on"] for one in bench.ledger("output")][-1] is False
-    listed = subprocess.run(
-        [
-            *(sys.executable, "-m", "bem.cli", "--config", str(bench.folder / "bem.yaml")),
-            "calibrations",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
+    code, listed = bench.listed()
+    assert code == 0
+    assert "Wattrex EPC" in listed
+
+
+@pytest.mark.timeout(600)
+def test_a_station_by_its_name_up_to_its_overdue_warning(
+    bench: CalibratedBench, wait_until: Callable[..., None]
+) -> None:
+    stations = bench.folder / "data" / "stations"
+    stations.mkdir(parents=True)
+    power = yaml.safe_load((bench.folder / "epc.yaml").read_text())
+    # What is tested is not how fast a busy machine is.
+    station = {"id": "left", "name": "Left", "period_ms": 1000, "silence_s": 20, "power": power}
+    (stations / "left.yaml").write_text(yaml.safe_dump(station))
+    command = bench.bem(
+        *("calibrate", "left", "--meter", str(bench.folder / "bk.yaml"), "--quantity", "current"),
+        *("--operator", "Ada", "--meter-accuracy", "0.1", "0.001", "--tolerance", "1", "0.05"),
+        *(*LIMITS, "--points", "3", "--settle", "0.3", "--silence", "20", "--yes"),
     )
-    assert listed.returncode == 0
-    assert "Wattrex EPC" in listed.stdout
+    said, complained = command.communicate(timeout=500)
+    assert command.returncode == 0, complained
+    assert "passed: current of Wattrex EPC" in said
+    assert bench.outputs("cycler")[-1] is False
+    (path,) = bench.reports()
+    report = json.loads(path.read_text())
+    assert report["station"] == "left"
+    code, listed = bench.listed()
+    assert code == 0
+    assert "OVERDUE" not in listed
+    # Years pass.
+    report |= {"made_at": "2020-01-01T00:00:00Z", "due": "2020-12-31"}
+    path.write_text(json.dumps(report))
+    code, listed = bench.listed()
+    assert code == 1
+    assert "2020-12-31  OVERDUE  2020-01-01  current" in listed
+    errors = bench.folder / "station.txt"
+    with errors.open("w") as file:
+        running = subprocess.Popen(
+            [sys.executable, "-m", "bem.cli", "--config", str(bench.file), "station", "left"],
+            stderr=file,
+        )
+    try:
+        wait_until(lambda: "due for calibration" in errors.read_text(), 120)
+    finally:
+        running.terminate()
+        running.wait(60)
+    (warning,) = [line for line in errors.read_text().splitlines() if "due for" in line]
+    assert "the current of Wattrex EPC" in warning
+    assert "was due for calibration on 2020-12-31" in warning
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("quantity", "factor", "voltages"),
+    [
+        ("voltage", 6000, [one / 2 for one in range(1, 11)]),
+        ("supply_voltage", 15000, [one / 2 for one in range(10, 29)]),
+    ],
+)
+def test_a_source_steps_either_side_of_an_epc(
+    make_bare: Callable[[str], CalibratedBench],
+    quantity: str,
+    factor: int,
+    voltages: list[float],
+) -> None:
+    bench = make_bare(quantity)
+    bench.order("meter drift 0.03")
+    command = bench.step(quantity, "--settle", "0.3", "--firmware", str(factor), "0")
+    said, complained = command.communicate(timeout=500)
+    assert command.returncode == 3, complained
+    assert "the source has no watchdog" in complained + said
+    (path,) = bench.reports()
+    report = json.loads(path.read_text())
+    assert [one["set_point"] for one in report["points"]] == voltages
+    # Its converter cuts off, at most one count.
+    assert report["factors"]["offset"] == pytest.approx(0.032, abs=0.003)
+    assert report["factors"]["gain"] == pytest.approx(1.0, abs=0.001)
+    assert report["firmware"]["factor"] == pytest.approx(factor, rel=0.001)
+    assert report["source"]["model"] == "PS 2384-05B"
+    assert "| Source | " in path.with_suffix(".md").read_text()
+    assert bench.outputs("source") == [True, False]
+    assert bench.outputs("cycler") == []
+    given = [one["voltage"] for one in bench.ledger("answer") if one["device"] == "source"]
+    assert max(given) == pytest.approx(voltages[-1])
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_a_signal_while_the_source_is_on_switches_it_off(
+    make_bare: Callable[[str], CalibratedBench],
+    wait_until: Callable[..., None],
+    number: signal.Signals,
+) -> None:
+    bench = make_bare("voltage")
+    command = bench.step("voltage", "--settle", "10")
+    wait_until(lambda: bench.outputs("source") == [True], 300)
+    command.send_signal(number)
+    _, complained = command.communicate(timeout=200)
+    assert command.returncode == 1
+    assert f"nothing was left on: it was interrupted by {number.name}" in complained
+    assert bench.outputs("source") == [True, False]
+    assert bench.outputs("cycler") == []
+    assert bench.reports() == []
 
 
 @pytest.mark.timeout(600)

@@ -78,8 +78,8 @@ def test_the_list_says_what_is_overdue(
     capsys.readouterr()
     assert list_calibrations(settings, as_json=False, now=MADE + timedelta(days=31)) == 1
     lines = capsys.readouterr().out.splitlines()
-    assert lines[1].startswith("2026-03-31  OVERDUE  2026-03-01  current   passed")
-    assert lines[2].startswith("2027-03-01           2026-03-01  voltage   passed")
+    assert lines[1].startswith("2026-03-31  OVERDUE  2026-03-01  current         passed")
+    assert lines[2].startswith("2027-03-01           2026-03-01  voltage         passed")
     assert list_calibrations(settings, as_json=True, now=MADE + timedelta(days=31)) == 1
     rows = json.loads(capsys.readouterr().out)
     assert [(row["quantity"], row["overdue"]) for row in rows] == [
@@ -147,6 +147,62 @@ def test_what_cannot_be_is_refused_before_anything_is_on(
     meter = () if "--station-meter" in options else ("--meter", str(tmp_path / "meter.yaml"))
     assert bem("calibrate", "one", *meter, *OPTIONS, *options) == 2
     assert why in capsys.readouterr().err
+
+
+SOURCE_OPTIONS = (
+    *("--operator", "Ada", "--meter-serial", "C-17", "--yes", "--quantity", "voltage"),
+    *("--meter-accuracy", "0.03", "0.0005", "--tolerance", "0.5", "0.01"),
+)
+EA = {"driver": "ea", "settings": {"address": {"kind": "tcp", "host": "127.0.0.1", "port": 1}}}
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "why"),
+    [
+        (EA, ("--quantity", "current"), "--quantity current: a source steps voltages only"),
+        (None, ("--quantity", "supply_voltage"), "no device sets it by itself; it needs a"),
+        (None, ("--source-current", "0.1"), "name one by --source"),
+        (EA, (), "source: "),  # not there
+        (METER, ("--quantity", "supply_voltage"), "the device does not measure supply_voltage"),
+        (METER, ("--current-max", "2"), "--current-max is of a battery"),
+        (METER, ("--power-min=-1",), "--power-min is of a battery"),
+        (METER, ("--source-current", "5"), "choose 0.01 to 1 A"),
+        (METER, ("--source-current", "0"), "choose 0.01 to 1 A"),
+        (METER, ("--voltage-min", "70"), "is no range"),
+        (METER, ("--points", "2"), "take 3 to 101"),
+        ({"driver": "flow", "settings": EA["settings"]}, (), "no device with a power path"),
+    ],
+)
+def test_with_a_source_what_cannot_be_is_refused_before_it_is_on(
+    bem: Callable[..., int],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    source: object,
+    options: tuple[str, ...],
+    why: str,
+) -> None:
+    (tmp_path / "source.yaml").write_text(yaml.safe_dump(source))
+    files = ("--meter", str(tmp_path / "meter.yaml"))
+    if source is not None:
+        files += ("--source", str(tmp_path / "source.yaml"))
+    assert bem("calibrate", "one", *files, *SOURCE_OPTIONS, *options) == 2
+    assert why in capsys.readouterr().err
+
+
+def test_a_source_that_is_the_device_itself_is_refused(
+    bem: Callable[..., int],
+    settings: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    settings.station_file("two").write_text(
+        yaml.safe_dump({"id": "two", "name": "Two", "power": EA})
+    )
+    (tmp_path / "source.yaml").write_text(yaml.safe_dump(EA))
+    files = ("--meter", str(tmp_path / "meter.yaml"), "--source", str(tmp_path / "source.yaml"))
+    assert bem("calibrate", "two", *files, *SOURCE_OPTIONS) == 2
+    said = capsys.readouterr().err
+    assert "and so is the device: the source must be an instrument of its own" in said
 
 
 def test_a_station_that_runs_keeps_its_device(

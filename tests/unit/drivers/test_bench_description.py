@@ -78,7 +78,11 @@ def _change(path: str, value: object) -> dict[str, Any]:
         ("devices.meter.port", None, r"devices\.meter\.port: missing; give it a kind"),
         ("devices.meter.bus", "can", r"devices\.meter\.bus: outside is not on CAN; give it a port"),
         ("devices.cycler.battery", "cel", r"'cel' is no battery of this bench; there are: cell"),
-        ("devices.cycler.battery", None, r"devices\.cycler\.batteries: 0 given, epc .* 1; list"),
+        (
+            "devices.cycler.battery",
+            None,
+            r"devices\.cycler\.batteries: 0 given, epc .* 1 to 2; list",
+        ),
         (
             "devices.meter.batteries",
             ["cell", "cell"],

@@ -206,3 +206,42 @@ def test_whatever_is_asked_bounds_hold_and_no_charge_is_lost(
     stored = (poles.battery.state_of_charge - CELL.soc) * CELL.capacity_ah
     assert of_leads == pytest.approx(of_battery, abs=1e-12)
     assert stored == pytest.approx(of_battery, abs=1e-9)
+
+
+@pytest.fixture
+def bare() -> Terminals:
+    """Get terminals without a battery."""
+    poles = Terminals(CELL, connected=False)
+    poles.advance(0)
+    return poles
+
+
+def test_without_a_battery_there_is_the_voltage_of_the_source(bare: Terminals) -> None:
+    assert bare.voltage == 0.0
+    source = bare.connect("source")
+    for number, volts in enumerate((0.5, 5.0, 14.0), 1):
+        source.regulate(Command(Mode.CV, volts), 0.0, 0.2)
+        assert 0.0 < source.current <= 0.2
+        bare.advance(number * SECOND)
+        assert bare.voltage == pytest.approx(volts)
+        # Hardly anything flows once all is charged.
+        bare.advance(number * SECOND + SECOND // 2)
+        assert 0.0 <= source.current < 0.02
+
+
+def test_without_a_battery_nothing_is_left_soon_after_the_source_went_off(bare: Terminals) -> None:
+    source = bare.connect("source")
+    source.regulate(Command(Mode.CV, 14.0), 0.0, 0.2)
+    bare.advance(2 * SECOND)
+    source.open()
+    bare.advance(2 * SECOND + SECOND // 10)
+    assert 10.0 < bare.voltage < 14.0
+    bare.advance(7 * SECOND)
+    assert bare.voltage < 0.1
+    assert (bare.current, bare.battery.charge_in, bare.battery.energy_in) == (0.0, 0.0, 0.0)
+
+
+def test_without_a_battery_a_load_finds_nothing(bare: Terminals) -> None:
+    bare.connect("load").regulate(Command(Mode.CC, -1.0), -5.0, 0.0)
+    bare.advance(SECOND)
+    assert bare.voltage == 0.0

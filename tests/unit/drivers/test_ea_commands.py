@@ -1,5 +1,7 @@
 """What the EA driver does for a command, and which ones it refuses."""
 
+from dataclasses import replace
+
 import pytest
 from tests.unit.drivers.conftest import ManualClock
 from tests.unit.drivers.ea_bench import PROTECTION, PSB, EaBench, bounded_ea, make_ea, value
@@ -67,6 +69,19 @@ class TestBounds:
         bench.driver.release()
         bench.driver.apply(Command(Mode.CC, 6.0))
         assert bench.unit.set_points()[:2] == (42.0, 6.0)
+
+    @pytest.mark.parametrize("zero", [0.0, -0.0])
+    def test_a_bidirectional_one_may_be_forbidden_to_sink(
+        self, clock: ManualClock, zero: float
+    ) -> None:
+        bench = make_ea(clock, PSB)
+        bench.driver.open()
+        held = bench.driver.protect(replace(PROTECTION, current_min=zero))
+        assert held.current_min == 0.0
+        bench.driver.apply(Command(Mode.CV, 3.9))
+        assert bench.unit.set_points()[2] == 0.0
+        # A unit need not know what -0 is.
+        assert not [line for line in bench.lines if "-0" in line]
 
 
 class TestModes:

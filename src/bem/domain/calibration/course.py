@@ -18,6 +18,7 @@ from bem.domain.limits import (
 )
 
 MOST_POINTS = 101
+USUAL_POINTS = 11
 GROSS_SHARE = 0.1
 """Device and reference that differ by more than this share of the value, and half of it of the
 whole span, do not measure the same thing."""
@@ -28,11 +29,23 @@ class Quantity(StrEnum):
 
     VOLTAGE = "voltage"
     CURRENT = "current"
+    SUPPLY_VOLTAGE = "supply_voltage"
+    """Of the high side of a converter, which it cannot set itself."""
 
     @property
     def unit(self) -> str:
         """Its unit."""
-        return "V" if self is Quantity.VOLTAGE else "A"
+        return "A" if self is Quantity.CURRENT else "V"
+
+    @property
+    def in_words(self) -> str:
+        """Its name for people."""
+        return self.replace("_", " ")
+
+    @property
+    def metered_as(self) -> str:
+        """What a meter calls it."""
+        return "current" if self is Quantity.CURRENT else "voltage"
 
 
 _MARGINS = {
@@ -87,6 +100,10 @@ class Course(BaseModel):
         """The largest set point by amount."""
         return max(map(abs, self.set_points))
 
+    def centre(self, voltage: float) -> float:
+        """Get from where points are taken outwards, with the battery at ``voltage`` (V)."""
+        return voltage if self.quantity is Quantity.VOLTAGE else 0.0
+
     def hindrance(self, set_point: float, taken: Sequence[Point]) -> str:
         """Say why a point must not be taken after those; empty if it may."""
         low, high = _bounds(self.limits, self.quantity)
@@ -113,9 +130,7 @@ class Course(BaseModel):
 
     def doubt(self, point: Point) -> str:
         """Say why device and reference cannot measure the same; empty if they can."""
-        apart = abs(point.device - point.reference)
-        largest = max(abs(point.device), abs(point.reference))
-        if apart <= GROSS_SHARE * (largest + self.span / 2):
+        if not disagreement(point.device, point.reference, self.span):
             return ""
         unit = self.quantity.unit
         return (
@@ -131,23 +146,29 @@ def plan(quantity: Quantity, limits: Limits, count: int, voltage: float) -> Cour
     currents of both signs are allowed, one point is at zero.
 
     Raises:
-        CourseRefused: a limit is missing, they leave no room, or there are too few or many points.
+        CourseRefused: a limit is missing, they leave no room, there are too few or many points, or
+            no device can set this quantity itself.
     """
+    if quantity is Quantity.SUPPLY_VOLTAGE:
+        raise CourseRefused("a device does not set its own supply voltage; it needs a source")
     if not 3 <= count <= MOST_POINTS:  # noqa: PLR2004 - what a line needs
         raise CourseRefused(f"{count} points: take 3 to {MOST_POINTS}")
     inner = _inside(limits)
     low, high = _bounds(inner, quantity)
     values = [round(low + (high - low) * place / (count - 1), 6) for place in range(count)]
-    present = voltage if quantity is Quantity.VOLTAGE else 0.0
     if low < 0 < high:
         nearest = min(range(count), key=lambda place: abs(values[place]))
         values[nearest] = 0.0
-    return Course(
-        quantity=quantity,
-        limits=limits,
-        inner=inner,
-        set_points=tuple(sorted(values, key=lambda value: abs(value - present))),
-    )
+    course = Course(quantity=quantity, limits=limits, inner=inner, set_points=tuple(values))
+    centre = course.centre(voltage)
+    outwards = tuple(sorted(values, key=lambda value: abs(value - centre)))
+    return course.model_copy(update={"set_points": outwards})
+
+
+def disagreement(one: float, other: float, span: float) -> bool:
+    """Whether two values on a scale of ``span`` differ by more than any error explains."""
+    largest = max(abs(one), abs(other))
+    return abs(one - other) > GROSS_SHARE * (largest + span / 2)
 
 
 def _inside(limits: Limits) -> Limits:

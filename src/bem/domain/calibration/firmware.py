@@ -2,12 +2,10 @@
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from bem.domain.calibration.course import Quantity
 from bem.domain.calibration.fit import Fit
 
-FULL_SCALE = 4095
 MILLI = 1000
-DEFAULTS = {"voltage": (6000, 0), "current": (33000, -16000)}
-"""Factor and offset of an image that nobody has calibrated (devices.md section 5)."""
 
 
 class Constants(BaseModel):
@@ -17,6 +15,14 @@ class Constants(BaseModel):
 
     factor: int = Field(ge=1, le=0xFFFF)
     offset: int = Field(ge=-0x8000, le=0x7FFF)
+
+
+DEFAULTS = {
+    Quantity.VOLTAGE: Constants(factor=6000, offset=0),
+    Quantity.CURRENT: Constants(factor=33000, offset=-16000),
+    Quantity.SUPPLY_VOLTAGE: Constants(factor=15000, offset=0),
+}
+"""Those of an image that nobody has calibrated (devices.md section 5)."""
 
 
 def corrected(fit: Fit, present: Constants) -> Constants:

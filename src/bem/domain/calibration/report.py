@@ -59,6 +59,7 @@ class Reference(BaseModel):
 class Report(BaseModel):
     """A calibration check, whole. Values in V or A by ``quantity``, instants in UTC.
 
+    ``source``: what stepped the voltage while the device was off; ``None``: the device itself.
     ``firmware``: for an EPC whose present constants were given, those that would make it right;
     ``firmware_note``: why there are none.
     """
@@ -73,6 +74,7 @@ class Report(BaseModel):
     quantity: Quantity
     device: Instrument
     reference: Reference
+    source: Instrument | None = None
     limits: Limits
     readings_per_point: int
     points: tuple[Point, ...]

@@ -47,11 +47,12 @@ def _head(report: Report) -> str:
         "Reference": _cell(f"{reference.instrument}, channel {reference.channel}"),
         "Reference's serial number": _cell(reference.serial),
         "Reference's accuracy": accuracy_text(reference.accuracy, unit),
+        "Source": "the device itself" if report.source is None else _cell(str(report.source)),
         "Tolerance": accuracy_text(report.tolerance, unit),
         "Limits": ", ".join(f"{name} {value:g}" for name, value in limits.items()),
         "Note": _cell(report.note) or "none",
     }
-    lines = [f"# Calibration check: {report.quantity}", "", "| | |", "|---|---|"]
+    lines = [f"# Calibration check: {report.quantity.in_words}", "", "| | |", "|---|---|"]
     return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in rows.items())])
 
 
@@ -64,7 +65,9 @@ def _result(report: Report) -> str:
         "",
         f"{_SAYS[report.verdict]}.",
         "",
-        f"true {report.quantity} = gain x reading + offset, from {low:.4g} to {high:.4g} {unit}",
+        f"true {report.quantity.in_words} = gain x reading + offset",
+        "",
+        f"Holds for readings from {low:.4g} to {high:.4g} {unit}.",
         "",
         "| | value | uncertainty (95 %) |",
         "|---|---|---|",

@@ -1,14 +1,14 @@
 """A whole check: opens the device, protects the battery, takes points, switches off, judges."""
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from pydantic import ValidationError
 
-from bem.domain.calibration.course import Course, CourseRefused, Quantity, plan
-from bem.domain.calibration.firmware import Constants, corrected
+from bem.domain.calibration.course import USUAL_POINTS, Course, CourseRefused, Quantity, plan
+from bem.domain.calibration.firmware import DEFAULTS, Constants, corrected
 from bem.domain.calibration.fit import UnfitError, coverage_factor, fit_line
 from bem.domain.calibration.judging import Accuracy, factors, judge
 from bem.domain.calibration.report import (
@@ -18,32 +18,41 @@ from bem.domain.calibration.report import (
     Report,
     due_date,
 )
+from bem.domain.calibration.steps import GRIDS, Reach, Steps, plan_steps
 from bem.domain.limits import Limits, tightest
-from bem.station.calibration.taking import Abandoned, Pace, ReferenceMeter, Taken, Taking
+from bem.station.calibration.ending import Words, opened
+from bem.station.calibration.own_path import OwnPath
+from bem.station.calibration.path import Abandoned, Path, PointsPlanned
+from bem.station.calibration.source_path import SourcePath
+from bem.station.calibration.taking import Pace, ReferenceMeter, Taken, Taking
 from bem.station.clock import StationClock
 from bem.station.power import limits_of
-from bem_drivers.base import Clock, DeviceError, Identity, PowerDevice, Protection
+from bem_drivers.base import Identity, PowerDevice, Protection, Ratings
 
 _LOGGER = logging.getLogger(__name__)
-OFF_ATTEMPTS = 5
-OFF_PAUSE_S = 0.5
 SILENCE_S = 2.0
 """So long a device with a watchdog tolerates it that we are silent, as after a kill."""
+SOURCE_CURRENT_A = 0.2
+"""Enough for the capacitors of a converter, too little to harm what is connected by mistake."""
 EPC = "epc"
 GROSS_GAIN = 0.2
 """A device whose gain is farther from 1 than that, for certain, is not what the meter is at."""
 
 
-class OutputUnverified(Exception):
-    """The device did not confirm that its output is off. The message says what to do."""
+_OWN = Words("the output", "Disconnect the battery at once")
+_SOURCE = Words("the source", "Switch it off at its panel at once")
+_UNDER_CHECK = Words("the device under check", "Nothing has switched it on; disconnect its supply")
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
     """What is to be checked, by whom, within which limits.
 
-    ``limits``: of the battery; both voltages and both currents. ``meter_serial``, ``accuracy``: of
-    the reference, as on its certificate. ``firmware``: the constants in the image of an EPC now.
+    ``limits``: of the battery; both voltages and both currents. With a source they are the range
+    of the voltage, as far as the operator narrows it. ``meter_serial``, ``accuracy``: of the
+    reference, as on its certificate. ``points``: how many; ``None``: as many as are usual.
+    ``firmware``: the constants in the image of an EPC now. ``source_driver``: that of the source,
+    which gives ``source_current`` (A) at most; empty without one.
     """
 
     quantity: Quantity
@@ -55,13 +64,15 @@ class Order:
     meter_serial: str
     accuracy: Accuracy
     tolerance: Accuracy
-    points: int = 11
+    points: int | None = None
     interval_days: int = DEFAULT_INTERVAL_DAYS
     station: str = ""
     note: str = ""
     firmware: Constants | None = None
     pace: Pace = field(default_factory=Pace)
     silence_s: float = SILENCE_S
+    source_driver: str = ""
+    source_current: float = SOURCE_CURRENT_A
 
 
 def carry_out(
@@ -72,71 +83,93 @@ def carry_out(
     clock: StationClock,
     stop: Callable[[], str],
     tell: Callable[[str], None],
+    source: PowerDevice | None = None,
 ) -> Report:
     """Carry a check out on an unopened device; whatever way it ends, the output is off and closed.
 
-    ``meter`` is asked for the identity of the reference after the points; ``stop`` says why to end
-    at once, ``tell`` gets what people may want to know.
+    With an unopened ``source`` that one steps the voltage, and the device stays off. ``meter`` is
+    asked for the identity of the reference after the points; ``stop`` says why to end at once,
+    ``tell`` gets what people may want to know.
 
     Raises:
         Abandoned: there is no result; nothing is wrong with the output. DeviceError: as well, as
             the driver says. OutputUnverified: the output may be on.
     """
-    try:
-        device.open()
-    except BaseException:
-        device.close()
-        raise
-    with _off_at_the_end(device, clock):
-        course = _protected(order, device, tell)
-        taken = Taking(device, reference, course, order.pace, clock, stop, tell).run()
-    return _judged(order, course, taken, _instrument(order.driver, device.identity), meter(), clock)
+    path: Path
+    course: PointsPlanned
+    with ExitStack() as held:
+        if source is None:
+            held.enter_context(opened(device, _OWN, clock))
+            path, course = _own(order, device, tell)
+        else:
+            held.enter_context(opened(device, _UNDER_CHECK, clock, bounded=False))
+            # Opened last, it is the first to be off.
+            held.enter_context(opened(source, _SOURCE, clock))
+            path, course = _stepped(order, device, source, tell)
+        taken = Taking(path, reference, course, order.pace, clock, stop, tell).run()
+    instruments = _Instruments(
+        device=_instrument(order.driver, device.identity),
+        meter=_instrument(order.meter_driver, meter()),
+        source=None if source is None else _instrument(order.source_driver, source.identity),
+    )
+    return _judged(order, course, taken, instruments, clock)
 
 
-@contextmanager
-def _off_at_the_end(device: PowerDevice, clock: Clock) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        try:
-            _switch_off(device, clock)
-            try:
-                device.release()
-            except DeviceError as error:
-                _LOGGER.warning("the device keeps the limits of the check: %s", error)
-        finally:
-            device.close()
+@dataclass(frozen=True, slots=True)
+class _Instruments:
+    """Who took part."""
+
+    device: Instrument
+    meter: Instrument
+    source: Instrument | None
 
 
-def _switch_off(device: PowerDevice, clock: Clock) -> None:
-    """Switch off, over a new connection if need be: opening makes safe.
+def steps_of(order: Order, device: Ratings, source: Ratings) -> Steps:
+    """Plan what a source steps through, within what both bear and the operator says.
 
     Raises:
-        OutputUnverified: after some attempts.
+        Abandoned: nothing is left of it.
     """
-    said = ""
-    interruption: BaseException | None = None
-    for attempt in range(OFF_ATTEMPTS):
-        try:
-            if attempt:
-                device.close()
-                clock.sleep(OFF_PAUSE_S)
-                device.open()
-            device.make_safe()
-        except BaseException as error:  # noqa: BLE001 - whatever comes, it is to be off first
-            said = str(error) or type(error).__name__
-            interruption = interruption if isinstance(error, Exception) else error
-            _LOGGER.warning("the output is not off yet: %s", said)
-        else:
-            if interruption is not None:
-                raise interruption
-            return
-    raise OutputUnverified(
-        f"the output could not be verified off: {said}. Disconnect the battery at once"
-    )
+    own = (device.voltage_min, device.voltage_max)
+    if source.current_max < order.source_current:
+        raise Abandoned(
+            f"the source gives {source.current_max:g} A at most, not {order.source_current:g} A; "
+            "take a source, or give less by --source-current"
+        )
+    try:
+        return plan_steps(
+            order.quantity,
+            GRIDS.get((order.driver, order.quantity)),
+            Reach(own if order.quantity is Quantity.VOLTAGE else None, source.voltage_max),
+            order.limits,
+            order.source_current,
+            order.points,
+        )
+    except CourseRefused as error:
+        raise Abandoned(f"no points can be taken: {error}") from error
 
 
-def _protected(order: Order, device: PowerDevice, tell: Callable[[str], None]) -> Course:
+def _stepped(
+    order: Order, device: PowerDevice, source: PowerDevice, tell: Callable[[str], None]
+) -> tuple[SourcePath, Steps]:
+    """Plan the voltages and have the source hold its limits.
+
+    Raises:
+        Abandoned: there are none, or the source would sink.
+    """
+    steps = steps_of(order, device.ratings, source.ratings)
+    path = SourcePath(source, device, steps)
+    held = path.protect(order.silence_s)
+    _LOGGER.info("the source holds %s", held)
+    if held.silence_s is None:
+        tell(
+            "the source has no watchdog: if this computer fails, it stays on. Stay beside it, and "
+            "switch it off by hand then"
+        )
+    return path, steps
+
+
+def _own(order: Order, device: PowerDevice, tell: Callable[[str], None]) -> tuple[OwnPath, Course]:
     """Plan the points within the limits of battery and device, and have the device hold them.
 
     Raises:
@@ -151,7 +184,8 @@ def _protected(order: Order, device: PowerDevice, tell: Callable[[str], None]) -
                 name: None for name in Limits.model_fields if getattr(order.limits, name) is None
             }
         )
-        course = plan(order.quantity, limits, order.points, present)
+        count = USUAL_POINTS if order.points is None else order.points
+        course = plan(order.quantity, limits, count, present)
     except (CourseRefused, ValidationError) as error:
         raise Abandoned(f"no points can be taken: {error}") from error
     bounds = limits.model_dump()
@@ -163,15 +197,14 @@ def _protected(order: Order, device: PowerDevice, tell: Callable[[str], None]) -
             "this device has no watchdog: if this computer fails, its output stays on. "
             "Stay beside it, and switch it off by hand then"
         )
-    return course
+    return OwnPath(device, course), course
 
 
 def _judged(
     order: Order,
-    course: Course,
+    course: PointsPlanned,
     taken: Taken,
-    device: Instrument,
-    meter: Identity,
+    instruments: _Instruments,
     clock: StationClock,
 ) -> Report:
     readings = [point.device for point in taken.points]
@@ -194,9 +227,10 @@ def _judged(
         note=order.note,
         station=order.station,
         quantity=order.quantity,
-        device=device,
+        device=instruments.device,
+        source=instruments.source,
         reference=Reference(
-            instrument=_instrument(order.meter_driver, meter),
+            instrument=instruments.meter,
             channel=order.meter_channel,
             serial=order.meter_serial,
             accuracy=order.accuracy,
@@ -225,9 +259,11 @@ def _constants(
     if order.driver != EPC:
         return None, ""
     if order.firmware is None:
+        usual = DEFAULTS[order.quantity]
         return None, (
             "unknown, because a unit tells no raw counts over CAN; say what its image holds now "
-            "(--firmware FACTOR OFFSET) to get the new ones"
+            f"(--firmware FACTOR OFFSET, {usual.factor} {usual.offset} if nobody has calibrated "
+            "it) to get the new ones"
         )
     try:
         return correct(order.firmware), ""

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 from bem.domain.calibration.course import Quantity
 from bem.runtime.settings import StationDevice, StationMeter
-from bem.station.calibration.taking import PASS_S, Abandoned
+from bem.station.calibration.path import Abandoned
+from bem.station.calibration.taking import PASS_S
 from bem.station.meters import Meter, Meters
 from bem_drivers.base import Channel, Clock, Device, Identity, Measured
 
@@ -23,13 +24,14 @@ def channel_of(channels: tuple[Channel, ...], quantity: Quantity, wanted: str = 
     fitting = [one for one in channels if one.unit == quantity.unit]
     if wanted:
         fitting = [one for one in fitting if one.name == wanted]
-    elif any(one.name == quantity for one in fitting):
-        fitting = [one for one in fitting if one.name == quantity]
+    elif any(one.name == quantity.metered_as for one in fitting):
+        fitting = [one for one in fitting if one.name == quantity.metered_as]
     if len(fitting) != 1:
         missing = "it has no such channel" if not fitting else "more than one channel fits"
         raise Abandoned(
-            f"the reference meter shall measure {quantity} in {quantity.unit}, but {missing}; it "
-            f"has: {there}. Name one by --meter-channel, or another quantity in its settings"
+            f"the reference meter shall measure {quantity.in_words} in {quantity.unit}, but "
+            f"{missing}; it has: {there}. Name one by --meter-channel, or another "
+            "quantity in its settings"
         )
     return fitting[0]
 

@@ -91,8 +91,8 @@ class Reminder:
     def due(self, key: tuple[str, str, str], now: datetime) -> tuple[str, ...]:
         """Say what is overdue of a device (make, model, serial), a sentence each."""
         return tuple(
-            f"the {report.quantity} of {report.device} was due for calibration on {report.due}; "
-            f"it was last checked on {report.made_at:%Y-%m-%d}: run bem calibrate"
+            f"the {report.quantity.in_words} of {report.device} was due for calibration on "
+            f"{report.due}; it was last checked on {report.made_at:%Y-%m-%d}: run bem calibrate"
             for report in overdue(self.kept.reports, key, now)
         )
 

@@ -7,20 +7,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from bem.domain.calibration.course import Course, Point, Quantity, Skipped
+from bem.domain.calibration.course import Point, Skipped
 from bem.domain.calibration.fit import middle
-from bem.domain.limits import Limits, trip_limits, violations
-from bem_drivers.base import OFF, Clock, Command, Measured, Mode, PowerDevice, Reading
+from bem.station.calibration.path import Abandoned, Left, Path, PointsPlanned
+from bem_drivers.base import Clock, Measured, Reading
 
 PASS_S = 0.1
 FRESH_S = 2.0
 """Older values are no answer to what is set now."""
 FIRST_VALUE_S = 20.0
 """So long a meter may take for its first value."""
-
-
-class Abandoned(Exception):
-    """The check ended without a result. The message says why, and what to do."""
 
 
 class ReferenceMeter(Protocol):
@@ -52,10 +48,6 @@ class Taken:
     skipped: list[Skipped] = field(default_factory=list)
 
 
-class _Left(Exception):
-    """The battery comes near to a limit at this point. The message says to which."""
-
-
 @dataclass(frozen=True, slots=True)
 class _Pair:
     """Device and reference at one time."""
@@ -66,32 +58,28 @@ class _Pair:
 
 
 class Taking:
-    """Takes the points of ``course`` from a device that is open, protected and off.
+    """Takes the points of ``course`` by a path that is open, protected and off.
 
     ``stop`` says why to end at once, or nothing; ``tell`` gets a line for people after each point.
     """
 
     def __init__(
         self,
-        device: PowerDevice,
+        path: Path,
         reference: ReferenceMeter,
-        course: Course,
+        course: PointsPlanned,
         pace: Pace,
         clock: Clock,
         stop: Callable[[], str],
         tell: Callable[[str], None],
     ) -> None:
-        self._device = device
+        self._path = path
         self._reference = reference
         self._course = course
         self._pace = pace
         self._clock = clock
         self._stop = stop
         self._tell = tell
-        self._trip = trip_limits(course.limits)
-        self._near = Limits(
-            voltage_min=course.inner.voltage_min, voltage_max=course.inner.voltage_max
-        )
         self._due_ns = clock.monotonic_ns()
 
     def run(self) -> Taken:
@@ -102,8 +90,7 @@ class Taking:
             DeviceError: as the driver says.
         """
         taken = Taken()
-        start = self._wait_for_values().voltage
-        centre = 0.0 if self._course.quantity is Quantity.CURRENT else start
+        centre = self._course.centre(self._wait_for_values().voltage)
         closed: dict[bool, str] = {}
         for number, set_point in enumerate(self._course.set_points, 1):
             upwards = set_point > centre
@@ -120,30 +107,25 @@ class Taking:
         """Take a point; says why it could not be taken."""
         try:
             point = self._take(set_point)
-        except _Left as left:
-            self._device.make_safe()
+        except Left as left:
+            self._path.rest()
             return str(left)
+        missed = self._path.missed(point)
         doubt = self._course.doubt(point)
         if doubt:
             raise Abandoned(doubt)
-        missed = self._course.missed(point)
         if not missed:
             taken.points.append(point)
         return missed
 
     def _take(self, set_point: float) -> Point:
-        command = self._command(set_point)
         self._check_stop()
-        self._device.keep_alive()
-        if command is OFF:
-            self._device.make_safe()
-        else:
-            self._device.apply(command)
+        self._path.set(set_point)
         begun_ns = self._clock.monotonic_ns()
         settled_ns = begun_ns + round(self._pace.settle_s * 1e9)
         pairs: list[_Pair] = []
         while len(pairs) < self._pace.readings:
-            pair = self._turn(command)
+            pair = self._turn()
             now_ns = self._clock.monotonic_ns()
             if pair is not None and _is_new(pair, pairs[-1] if pairs else None, settled_ns):
                 pairs.append(pair)
@@ -164,21 +146,20 @@ class Taking:
             voltage=middle([pair.voltage for pair in pairs]),
         )
 
-    def _turn(self, command: Command) -> _Pair | None:
+    def _turn(self) -> _Pair | None:
         """Make one pass: feed the watchdog, read, judge. ``None``: no fresh pair.
 
         Raises:
-            _Left: the battery comes near to its voltage limits. Abandoned: as :meth:`run`.
+            Left: the battery comes near to its voltage limits. Abandoned: as :meth:`run`.
         """
         self._check_stop()
         self._wait()
-        self._device.keep_alive()
-        reading = self._device.read()
+        reading = self._path.read()
         reference = self._reference.newest()
         trouble = self._reference.trouble()
         if trouble:
             raise Abandoned(trouble)
-        self._check(command, reading, reference)
+        self._path.judge(reading, reference)
         return self._pair(reading, reference)
 
     def _wait_for_values(self) -> _Pair:
@@ -187,43 +168,17 @@ class Taking:
         while True:
             self._check_stop()
             self._wait()
-            self._device.keep_alive()
-            reading = self._device.read()
+            reading = self._path.read()
             reference = self._reference.newest()
+            why = self._reference.trouble() or "no value came"
             pair = None if self._reference.trouble() else self._pair(reading, reference)
             if pair is not None:
-                self._check(OFF, reading, reference)
-                found = violations(self._near, {"voltage": pair.voltage})
-                if found:
-                    raise Abandoned(
-                        f"the battery is too near to its limits to begin: {found[0]}; charge or "
-                        "discharge it first, or give other limits"
-                    )
-                return pair
+                self._path.judge(reading, reference)
+                why = self._path.unready(reading, pair.reference)
+                if not why:
+                    return pair
             if self._clock.monotonic_ns() > until_ns:
-                why = self._reference.trouble() or "no value came"
-                raise Abandoned(f"device and reference do not both give a value: {why}")
-
-    def _check(self, command: Command, reading: Reading, reference: Measured | None) -> None:
-        if reading.faults:
-            raise Abandoned(f"the device reports: {', '.join(reading.faults)}")
-        active = reading.active
-        if command is not OFF and active is not None and active.mode is Mode.OFF:
-            raise Abandoned(
-                "the device switched itself off; it may have come to one of its limits: begin with "
-                "the battery half charged, or give narrower limits"
-            )
-        values = {name: one.value for name, one in reading.values.items()}
-        values.setdefault("power", values["voltage"] * values["current"])
-        found = violations(self._trip, values)
-        if reference is not None:
-            found += violations(self._trip, {str(self._course.quantity): reference.value})
-        if found:
-            raise Abandoned(f"a limit was passed: {found[0]}")
-        if command is not OFF and self._course.quantity is Quantity.CURRENT:
-            near = violations(self._near, {"voltage": values["voltage"]})
-            if near:
-                raise _Left(f"the battery came near to a limit: {near[0]}")
+                raise Abandoned(f"points cannot be taken: {why}")
 
     def _pair(self, reading: Reading, reference: Measured | None) -> _Pair | None:
         device = reading.values[self._course.quantity]
@@ -234,12 +189,6 @@ class Taking:
         ):
             return None
         return _Pair(device, reference, voltage.value)
-
-    def _command(self, set_point: float) -> Command:
-        if self._course.quantity is Quantity.VOLTAGE:
-            return Command(Mode.CV, set_point)
-        # Without any current for certain: a device may not take 0 A for a set point.
-        return OFF if set_point == 0 else Command(Mode.CC, set_point)
 
     def _check_stop(self) -> None:
         reason = self._stop()

@@ -1,0 +1,500 @@
+"""A source steps the voltage while the device that is checked is off and only measures."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.unit.station.calibration.test_check import (
+    ENDS,
+    Error,
+    Link,
+    SteppedReference,
+    TurnedClock,
+    WrongDevice,
+)
+
+from bem.domain.calibration.course import Quantity
+from bem.domain.calibration.firmware import DEFAULTS
+from bem.domain.calibration.judging import Accuracy, Verdict
+from bem.domain.calibration.report import Report
+from bem.domain.limits import Limits
+from bem.runtime.settings import StationDevice
+from bem.station.calibration.check import SOURCE_CURRENT_A, Order, carry_out
+from bem.station.calibration.ending import OutputUnverified
+from bem.station.calibration.path import Abandoned
+from bem.station.calibration.taking import Pace
+from bem_drivers.base import (
+    OFF,
+    Channel,
+    Command,
+    CommunicationLost,
+    Measured,
+    Mode,
+    PowerDevice,
+    Reading,
+)
+from bem_drivers.bk2831.driver import Bk2831Driver
+from bem_drivers.bk2831.settings import Bk2831Settings
+from bem_drivers.bk2831.simulator import Bk2831Unit, Bk2831UnitSettings
+from bem_drivers.can import CanSettings
+from bem_drivers.ea.driver import EaDriver
+from bem_drivers.ea.settings import EaSettings
+from bem_drivers.ea.simulator import EaUnit, EaUnitSettings
+from bem_drivers.epc.driver import EpcDriver
+from bem_drivers.epc.settings import EpcSettings
+from bem_drivers.epc.simulator import EpcUnit
+from bem_drivers.epc.simulator_stage import EpcUnitSettings, PowerStage
+from bem_drivers.model import BatteryModelSettings
+from bem_drivers.simulation import Faulty, LoopbackLine
+from bem_drivers.simulation.circuit import Terminals
+
+GRID = {
+    Quantity.VOLTAGE: tuple(one / 2 for one in range(1, 11)),
+    Quantity.SUPPLY_VOLTAGE: tuple(one / 2 for one in range(10, 29)),
+}
+MOST = {Quantity.VOLTAGE: 5.1, Quantity.SUPPLY_VOLTAGE: 14.1}
+QUANTITIES = tuple(GRID)
+ON = ("on", "source")
+SUPPLY = EaUnitSettings(model="PS 2384-05B", voltage=84, current=5)
+SINKING = EaUnitSettings(model="PSB 9080-60", voltage=80, current=5)
+
+
+class WatchedNode(Terminals):
+    """Bare terminals, or those of a battery; keeps the highest voltage and current there were."""
+
+    def __init__(self, *, battery: bool = False) -> None:
+        super().__init__(BatteryModelSettings(capacity_ah=20), connected=battery)
+        self.voltage_max = 0.0
+        self.current_max = 0.0
+
+    def flow(self, dt_s: float) -> None:
+        super().flow(dt_s)
+        self.voltage_max = max(self.voltage_max, self.voltage)
+        self.current_max = max(self.current_max, abs(self.current))
+
+
+class OffDevice(WrongDevice):
+    """Reads what is at its high or low side, wrongly, and is never to be anything but off."""
+
+    channels = (*WrongDevice.channels, Channel("supply_voltage", "V", "Supply voltage"))
+    error = Error()
+    quantity = Quantity.VOLTAGE
+    low_side: float | None = None
+    high_side = 8.0
+    said: tuple[str, ...] = ()
+
+    def read(self) -> Reading:
+        reading = super().read()
+        now = self.clock.now_ns
+        here = self.error.read(self.terminals.voltage)
+        at_low = here if self.quantity is Quantity.VOLTAGE else 0.0
+        at_high = self.high_side if self.quantity is Quantity.VOLTAGE else here
+        values = {
+            "voltage": Measured(at_low if self.low_side is None else self.low_side, now),
+            "current": reading.values["current"],
+            "supply_voltage": Measured(at_high, now),
+        }
+        return Reading(values, self.active, self.said)
+
+    def apply(self, command: Command) -> None:
+        raise AssertionError(f"it was switched on: {command}")
+
+    def protect(self, protection: object) -> None:  # type: ignore[override]  # it must not come here
+        raise AssertionError(f"it was bounded: {protection}")
+
+    def release(self) -> None:
+        raise AssertionError("it has no limits of this check to give up")
+
+
+@dataclass
+class SourceBench:
+    """An EA supply, a BK 2831E and a device at terminals without a battery."""
+
+    quantity: Quantity = Quantity.VOLTAGE
+    unit: EaUnitSettings = SUPPLY
+    battery: bool = False
+    clock: TurnedClock = field(default_factory=TurnedClock)
+    told: list[str] = field(default_factory=list)
+    switched: list[tuple[str, str]] = field(default_factory=list)
+    stop: Callable[[], str] = lambda: ""
+
+    def __post_init__(self) -> None:
+        self.terminals = WatchedNode(battery=self.battery)
+        self.terminals.advance(self.clock.now_ns)
+        self.ea = EaUnit(self.unit, [self.terminals.connect("source")], self._record)
+        self.source_line = LoopbackLine(Faulty(self.ea), self.clock)
+        said = {"kind": "serial", "port": "/dev/none"}
+        output = 1 if self.unit.outputs > 1 else None
+        self.source = EaDriver(
+            EaSettings.model_validate({"address": said, "output": output}),
+            self.clock,
+            self.source_line,
+        )
+        self.bk = Faulty(Bk2831Unit(Bk2831UnitSettings(), self.terminals))
+        driver = Bk2831Driver(
+            Bk2831Settings.model_validate({"address": said, "quantity": "voltage_dc"}),
+            self.clock,
+            LoopbackLine(self.bk, self.clock),
+        )
+        self.meter = SteppedReference(StationDevice(driver="bk2831"), "voltage", driver, self.clock)
+        self.device = OffDevice(self.terminals, self.clock, Error(), Error(), 0.0)
+        self.device.quantity = self.quantity
+
+    def _record(self, _at_ns: int, kind: str, facts: object) -> None:
+        if kind == "output":
+            assert isinstance(facts, dict)
+            self.switched.append(("on" if facts["on"] else "off", "source"))
+
+    @property
+    def order(self) -> Order:
+        return Order(
+            quantity=self.quantity,
+            limits=Limits(),
+            operator="Ada",
+            driver="epc",
+            meter_driver="bk2831",
+            meter_channel="voltage",
+            meter_serial="C-17",
+            accuracy=Accuracy(share=0.0001, fixed=0.0001),
+            tolerance=Accuracy(share=0.002, fixed=0.005),
+            firmware=DEFAULTS[self.quantity],
+            pace=Pace(settle_s=0.3),
+            source_driver="ea",
+        )
+
+    def check(self, order: Order | None = None, device: PowerDevice | None = None) -> Report:
+        return carry_out(
+            order or self.order,
+            device or self.device,
+            self.meter,
+            self.meter.identity,
+            self.clock,
+            self._why_to_stop,
+            self.told.append,
+            self.source,
+        )
+
+    def _why_to_stop(self) -> str:
+        return self.stop()
+
+    def when_at(self, voltage: float, happen: Callable[[], object]) -> None:
+        """Have something happen once the terminals have come to a voltage."""
+
+        def look() -> str:
+            if self.terminals.voltage >= voltage and not done:
+                done.append(True)
+                happen()
+            return ""
+
+        done: list[bool] = []
+        self.stop = look
+
+    def spoil_source(self, order: str) -> None:
+        self.source_line.unit.break_down(order, self.clock.now_ns)  # type: ignore[attr-defined]  # a Faulty
+
+    def spoil_meter(self, order: str) -> None:
+        self.bk.break_down(order, self.clock.now_ns)
+
+    def assert_ended(self) -> None:
+        """The source is off and let go of, the device was never on and is closed."""
+        assert not self.ea.is_on()
+        assert not self.ea.is_remote()
+        assert self.switched.count(ON) <= 1
+        assert (self.device.active, self.device.is_open) == (OFF, False)
+        assert self.terminals.voltage_max <= MOST[self.quantity] * 1.005 + 0.001
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+@pytest.mark.parametrize("error", [Error(), Error(1.03, -0.02), Error(0.97, 0.05)])
+def test_the_error_is_found_within_its_stated_uncertainty(quantity: Quantity, error: Error) -> None:
+    bench = SourceBench(quantity)
+    bench.device.error = error
+    report = bench.check()
+    found = report.factors
+    assert tuple(one.set_point for one in report.points) == GRID[quantity]
+    assert report.skipped == ()
+    assert abs(found.gain - error.gain) <= found.gain_uncertainty
+    assert abs(found.offset - error.offset) <= found.offset_uncertainty
+    assert found.gain_uncertainty < 0.002
+    assert report.verdict is (Verdict.PASSED if error == Error() else Verdict.FAILED)
+    assert report.firmware is not None
+    assert report.firmware.factor == pytest.approx(DEFAULTS[quantity].factor * error.gain, abs=2)
+    assert report.firmware.offset == pytest.approx(1000 * error.offset, abs=2)
+    assert report.source is not None
+    assert (report.source.driver, report.source.model) == ("ea", "PS 2384-05B")
+    assert report.limits.current_max == SOURCE_CURRENT_A
+    assert bench.terminals.current_max <= SOURCE_CURRENT_A + 1e-9
+    assert "the source has no watchdog" in bench.told[0]
+    assert bench.switched == [ON, ("off", "source")]
+    bench.assert_ended()
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_an_epc_is_in_error_meanwhile_and_measures_all_the_same(quantity: Quantity) -> None:
+    bench = SourceBench(quantity)
+    bench.spoil_meter("drift 0.03")
+    ledger: list[tuple[str, object]] = []
+    unit_settings = EpcUnitSettings()
+    low = Terminals(BatteryModelSettings(), connected=False)
+    here = bench.terminals
+    lead, supply = (here, None) if quantity is Quantity.VOLTAGE else (low, here)
+    unit = EpcUnit(
+        unit_settings,
+        bench.clock.now_ns,
+        lambda _at, kind, facts: ledger.append((kind, facts.get("on"))),
+        stage=PowerStage(unit_settings, lead.connect("epc"), supply),
+    )
+    bus = CanSettings(interface="virtual", channel="none")
+    device = EpcDriver(
+        EpcSettings(bus=bus, device_id=unit_settings.device_id),
+        bench.clock,
+        Link(unit, bench.clock),
+    )
+    report = bench.check(device=device)
+    assert tuple(one.set_point for one in report.points) == GRID[quantity]
+    # Its converter cuts off, half a count on the average.
+    count = {Quantity.VOLTAGE: 0.0015, Quantity.SUPPLY_VOLTAGE: 0.0037}[quantity]
+    assert report.factors.offset == pytest.approx(0.03 + count / 2, abs=count / 2)
+    assert report.firmware is not None
+    assert report.firmware.factor == pytest.approx(DEFAULTS[quantity].factor, rel=0.001)
+    assert not [kind for kind, _ in ledger if kind in ("output", "trap", "internal")]
+    bench.assert_ended()
+
+
+def test_the_device_is_verified_off_before_each_step() -> None:
+    bench = SourceBench()
+    seen: list[float] = []
+    make_safe, apply = bench.device.make_safe, bench.source.apply
+    verified: list[int] = []
+
+    def verify() -> None:
+        make_safe()
+        verified.append(bench.clock.now_ns)
+
+    def step(command: Command) -> None:
+        assert verified[-1] == bench.clock.now_ns
+        seen.append(command.setpoint)
+        apply(command)
+
+    bench.device.make_safe = verify  # type: ignore[method-assign]  # one test's device
+    bench.source.apply = step  # type: ignore[method-assign]  # one test's source
+    bench.check()
+    assert seen == list(GRID[Quantity.VOLTAGE])
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        ("trip", "the source reports: .*Device-specific error"),
+        ("reboot", "the source switched itself off"),
+        ("voltage 9", "a limit was passed: the source gives 9 V"),
+        ("current 3", "a limit was passed: the source gives 3 A"),
+        ("silent on", "the source could not be verified off"),
+    ],
+)
+def test_a_source_that_fails_ends_it(order: str, why: str) -> None:
+    bench = SourceBench()
+    bench.when_at(2.0, lambda: bench.spoil_source(order))
+    with pytest.raises((Abandoned, OutputUnverified), match=why):
+        bench.check()
+    # It obeys, although it cannot say so.
+    assert not bench.ea.is_on()
+    assert not bench.device.is_open
+
+
+def test_a_source_that_stays_on_is_said_loudly() -> None:
+    bench = SourceBench()
+    bench.when_at(2.0, lambda: bench.spoil_source("stuck on"))
+    with pytest.raises(
+        OutputUnverified, match=r"the source could not be .* Switch it off at its panel at once"
+    ):
+        bench.check()
+    assert (bench.device.active, bench.device.is_open) == (OFF, False)
+
+
+def test_both_are_named_when_neither_confirms() -> None:
+    bench = SourceBench()
+
+    def spoil() -> None:
+        bench.spoil_source("stuck on")
+        bench.device.safe_fails = 1000
+
+    bench.when_at(4.9, spoil)
+    with pytest.raises(OutputUnverified, match=r"the source could.*the device under check could"):
+        bench.check()
+
+
+@pytest.mark.parametrize(
+    ("order", "why"),
+    [
+        ("silent on", "meter reference is lost|gives no value|does not answer"),
+        ("frozen on", "the device reads 3 V and the reference 2 V: look at wiring"),
+        ("value 5.4", "the reference reads 5.4 V, above 5.125 V"),
+        ("value -2", "look at wiring, sign and range"),
+    ],
+)
+def test_a_meter_that_is_lost_or_wrong_ends_it(order: str, why: str) -> None:
+    bench = SourceBench()
+    bench.when_at(2.0, lambda: bench.spoil_meter(order))
+    with pytest.raises(Abandoned, match=why):
+        bench.check()
+    bench.assert_ended()
+
+
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_a_battery_that_was_left_connected_is_seen_before_the_source_is_on(
+    quantity: Quantity,
+) -> None:
+    bench = SourceBench(quantity, battery=True)
+    with pytest.raises(Abandoned, match=r"3\.7 V while the source is off: disconnect the battery"):
+        bench.check()
+    assert bench.switched == []
+    bench.assert_ended()
+
+
+def test_a_cell_at_the_low_side_is_seen_before_the_high_side_is_fed() -> None:
+    bench = SourceBench(Quantity.SUPPLY_VOLTAGE)
+    bench.device.low_side = 3.6
+    with pytest.raises(Abandoned, match=r"the low side of the device reads 3\.6 V"):
+        bench.check()
+    assert bench.switched == []
+
+
+def test_a_low_side_is_not_fed_above_the_high_side() -> None:
+    bench = SourceBench()
+    bench.device.high_side = 4.9
+    with pytest.raises(Abandoned, match=r"reads 4\.9 V, less than the 5 V that the low side"):
+        bench.check()
+    assert bench.switched == []
+    bench.assert_ended()
+
+
+def test_a_load_at_the_terminals_is_found_by_what_it_draws() -> None:
+    bench = SourceBench()
+    load = bench.terminals.connect("forgotten load")
+    bench.when_at(2.0, lambda: load.regulate(Command(Mode.CC, -0.5), -1.0, 0.0))
+    with pytest.raises(Abandoned, match=r"comes to 0 V at 0\.2 A: disconnect what draws"):
+        bench.check()
+    bench.assert_ended()
+
+
+def test_a_device_that_is_on_by_itself_ends_it() -> None:
+    bench = SourceBench()
+
+    def come_on() -> None:
+        bench.device.active = Command(Mode.CC, 1.0)
+
+    bench.when_at(2.0, come_on)
+    with pytest.raises(Abandoned, match="the device under check is on by itself"):
+        bench.check()
+    bench.assert_ended()
+
+
+@pytest.mark.parametrize("fault", ["temperature", "communication"])
+def test_a_fault_that_no_voltage_explains_ends_it(fault: str) -> None:
+    bench = SourceBench()
+    bench.device.said = ("ls_voltage", fault)
+    with pytest.raises(Abandoned, match=f"the device reports: {fault}"):
+        bench.check()
+    bench.assert_ended()
+
+
+def test_a_source_that_could_sink_is_told_to_sink_nothing() -> None:
+    bench = SourceBench(unit=SINKING)
+    sinks: list[float] = []
+    apply = bench.source.apply
+
+    def step(command: Command) -> None:
+        apply(command)
+        sinks.append(bench.ea.set_points()[2])
+
+    bench.source.apply = step  # type: ignore[method-assign]  # one test's source
+    report = bench.check()
+    assert len(report.points) == 10
+    assert set(sinks) == {0.0}
+    bench.assert_ended()
+
+
+def test_a_source_that_holds_a_sink_current_is_refused() -> None:
+    bench = SourceBench(unit=SINKING)
+    protect = bench.source.protect
+
+    def sinking(asked: object) -> object:
+        return replace(protect(asked), current_min=-0.025)  # type: ignore[arg-type, type-var]  # passed on
+
+    bench.source.protect = sinking  # type: ignore[method-assign, assignment]  # one test's source
+    with pytest.raises(Abandoned, match=r"the source would sink up to 0\.025 A"):
+        bench.check()
+    assert bench.switched == []
+    bench.assert_ended()
+
+
+def test_the_operator_may_narrow_the_range_and_choose_the_points() -> None:
+    bench = SourceBench()
+    narrow = replace(bench.order, limits=Limits(voltage_min=2.5, voltage_max=4.2), points=5)
+    report = bench.check(narrow)
+    assert [one.set_point for one in report.points] == pytest.approx([2.5, 2.925, 3.35, 3.775, 4.2])
+    assert bench.terminals.voltage_max <= 4.2 + 1e-9
+
+
+@settings(max_examples=25, deadline=None)
+@given(at=st.integers(1, 60))
+def test_an_interruption_at_any_point_leaves_the_source_off(at: int) -> None:
+    bench = SourceBench()
+    asked = 0
+
+    def stop() -> str:
+        nonlocal asked
+        asked += 1
+        return "it was interrupted by SIGINT" if asked >= at else ""
+
+    bench.stop = stop
+    with pytest.raises(Abandoned, match="SIGINT"):
+        bench.check(replace(bench.order, points=5))
+    bench.assert_ended()
+
+
+@pytest.mark.parametrize("end", ENDS)
+@settings(max_examples=20, deadline=None)
+@given(at=st.integers(1, 150))
+def test_an_error_at_any_point_leaves_the_source_off(end: str, at: int) -> None:
+    bench = SourceBench()
+
+    def fail(call: int) -> None:
+        if call == at:
+            raise ENDS[end]
+
+    bench.device.fail = fail
+    # At the very last calls it is the switching off that fails, which is tried again.
+    try:
+        bench.check(replace(bench.order, points=3))
+    except BaseException as error:  # noqa: BLE001 - each of them
+        assert error is ENDS[end]  # noqa: PT017 - some ends come to a report
+    bench.assert_ended()
+
+
+@settings(max_examples=20, deadline=None)
+@given(at=st.integers(1, 300))
+def test_a_source_that_is_unplugged_at_any_point_is_off_once_it_is_back(at: int) -> None:
+    bench = SourceBench()
+    calls = 0
+    send = bench.source_line.send
+
+    def unplug(line: str) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == at:
+            raise CommunicationLost("unplugged")
+        send(line)
+
+    bench.source_line.send = unplug  # type: ignore[method-assign]  # one test's line
+    try:
+        bench.check(replace(bench.order, points=3))
+    except (Abandoned, CommunicationLost):
+        pass
+    except Exception as error:  # noqa: BLE001 - a driver wraps it as it sees fit
+        assert "unplugged" in str(error)  # noqa: PT017 - some ends come to a report
+    assert not bench.ea.is_on()
+    assert not bench.device.is_open
