@@ -11,7 +11,14 @@ from bem.runtime.lock import Held, hold, sign
 
 
 class StationBusy(Exception):
-    """Another process runs this station or drives its device. The message names it."""
+    """Another process runs this station or drives its device. The message names it.
+
+    ``holder``: its number.
+    """
+
+    def __init__(self, message: str, holder: str = "") -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class _Lock:
@@ -31,14 +38,10 @@ class _Lock:
         try:
             self._file = hold(self._path, 0o640)
         except Held as error:
-            if error.holder == str(os.getpid()):
-                raise StationBusy(
-                    f"{self._what} by this station already, as another of its devices: give each "
-                    "its own place in the station's definition"
-                ) from None
             raise StationBusy(
                 f"{self._what} by process {error.holder} already "
-                f"({self._path} is locked); stop that one first"
+                f"({self._path} is locked); stop that one first",
+                error.holder,
             ) from None
         sign(self._file)
         return self
@@ -91,7 +94,15 @@ class DeviceHold:
             return
         with ExitStack() as taken:
             for place in self._places:
-                taken.enter_context(DeviceLock(self._folder, place))
+                try:
+                    taken.enter_context(DeviceLock(self._folder, place))
+                except StationBusy as busy:
+                    if busy.holder != str(os.getpid()):
+                        raise
+                    raise StationBusy(
+                        f"the device at {place} is driven by this station already, as another of "
+                        "its devices: give each its own place in the station's definition"
+                    ) from None
             self._held = taken.pop_all()
 
     def let_go(self) -> None:
