@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from math import inf
 from pathlib import Path
 from types import FrameType
@@ -31,7 +31,7 @@ from bem.station.clock import StationClock, SystemStationClock
 from bem.station.desk import CommandDesk
 from bem.station.journal import Journal
 from bem.station.journal_file import JournalError
-from bem.station.lock import DeviceHold, StationBusy, StationLock
+from bem.station.lock import DeviceHold, DeviceLock, StationBusy, StationLock
 from bem.station.loop import ControlLoop
 from bem.station.meters import Meters, make_meters
 from bem.station.orders import Order
@@ -158,12 +158,10 @@ def _device_locks(settings: Settings, device: StationDevice) -> Iterator[None]:
     Raises:
         StationBusy: another process has it.
     """
-    hold = DeviceHold(settings.device_locks, device_places_of([device]))
-    hold.take()
-    try:
+    with ExitStack() as locks:
+        for place in device_places_of([device]):
+            locks.enter_context(DeviceLock(settings.device_locks, place))
         yield
-    finally:
-        hold.let_go()
 
 
 def _renewal(settings: Settings, definition: StationDefinition) -> Renewal | None:

@@ -47,7 +47,7 @@ def test_a_device_that_no_station_names_is_free() -> None:
     report = one(put_together([], {}, [FOUND], {}))
     assert (report.state, report.station) == ("free", None)
     assert (report.make, report.model, report.serial) == ("EA", "PS 2042", "7")
-    assert report.power is None, "settings that its driver does not take"
+    assert report.power is True
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from tests.unit.drivers.conformance import (
     Maker,
     PowerConformance,
     PowerWireConformance,
+    SimulatorConformance,
     WireConformance,
 )
-from tests.unit.drivers.conformance_simulators import SimulatorConformance
 from tests.unit.drivers.makers import MAKERS
 
 from bem_drivers.registry import GROUP, DriverSpec

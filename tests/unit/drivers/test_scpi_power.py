@@ -57,7 +57,7 @@ def opened(bench: Bench) -> Bench:
 
 def test_it_tells_who_it_is(source: Bench) -> None:
     identity = source.driver.identity
-    assert (identity.make, identity.model) == ("BEM", "SIMULATED")
+    assert (identity.make, identity.model) == ("BEM", "SCPI power supply")
     assert (identity.serial, identity.firmware) == ("1", "0")
 
 

@@ -49,6 +49,7 @@ from bem_drivers.epc.simulator_stage import EpcUnitSettings, PowerStage
 from bem_drivers.model import BatteryModelSettings
 from bem_drivers.simulation import Faulty, LoopbackLine
 from bem_drivers.simulation.circuit import Terminals
+from bem_drivers.simulation.sensor import SensorSettings
 
 GRID = {
     Quantity.VOLTAGE: tuple(one / 2 for one in range(1, 11)),
@@ -115,6 +116,7 @@ class SourceBench:
     quantity: Quantity = Quantity.VOLTAGE
     unit: EaUnitSettings = SUPPLY
     battery: bool = False
+    meter_unit: Bk2831UnitSettings = field(default_factory=Bk2831UnitSettings)
     clock: TurnedClock = field(default_factory=TurnedClock)
     told: list[str] = field(default_factory=list)
     switched: list[tuple[str, str]] = field(default_factory=list)
@@ -132,7 +134,7 @@ class SourceBench:
             self.clock,
             self.source_line,
         )
-        self.bk = Faulty(Bk2831Unit(Bk2831UnitSettings(), self.terminals))
+        self.bk = Faulty(Bk2831Unit(self.meter_unit, self.terminals))
         driver = Bk2831Driver(
             Bk2831Settings.model_validate({"address": said, "quantity": "voltage_dc"}),
             self.clock,
@@ -233,8 +235,8 @@ def test_the_error_is_found_within_its_stated_uncertainty(quantity: Quantity, er
 
 @pytest.mark.parametrize("quantity", QUANTITIES)
 def test_an_epc_is_in_error_meanwhile_and_measures_all_the_same(quantity: Quantity) -> None:
-    bench = SourceBench(quantity)
-    bench.spoil_meter("drift 0.03")
+    astray = Bk2831UnitSettings(sensors={"voltage": SensorSettings(offset=0.03)})
+    bench = SourceBench(quantity, meter_unit=astray)
     ledger: list[tuple[str, object]] = []
     unit_settings = EpcUnitSettings()
     low = Terminals(BatteryModelSettings(), connected=False)

@@ -5,7 +5,7 @@ gives a fixture ``maker``.
 """
 
 import pytest
-from tests.unit.drivers.conformance import CLOSE, Maker
+from tests.unit.drivers.conformance.maker import CLOSE, Maker
 from tests.unit.drivers.conformance_bench import Bench
 from tests.unit.drivers.conftest import ManualClock
 
