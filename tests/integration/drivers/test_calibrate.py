@@ -21,14 +21,24 @@ BENCH: dict[str, Any] = {
             "driver": "bk2831",
             "port": {"kind": "pty", "link": "meter"},
             "battery": "cell",
-            "settings": {"sensors": {"current": {"offset": 0.1}}},
         },
     },
     "ledger": "ledger.jsonl",
     "control": "control",
 }
 LIMITS = ("--voltage-min", "3", "--voltage-max", "4.2", "--current-min=-2", "--current-max", "2")
-VOLTMETER_OFFSET = 0.03
+AMMETER_OFFSET, VOLTMETER_OFFSET = 0.1, 0.03
+
+
+def bench_with(meter: dict[str, Any], **changes: dict[str, Any]) -> dict[str, Any]:
+    """Get ``BENCH`` with these changes to its meter and to itself."""
+    devices = BENCH["devices"] | changes.pop("devices", {})
+    return BENCH | changes | {"devices": devices | {"meter": devices["meter"] | meter}}
+
+
+def astray(quantity: str, offset: float) -> dict[str, Any]:
+    """Get a meter whose readings are off."""
+    return {"settings": {"sensors": {quantity: {"offset": offset}}}}
 
 
 class CalibratedBench:
@@ -143,6 +153,15 @@ class CalibratedBench:
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[CalibratedBench]:
+    """Get a bench with a battery, and a meter that is off."""
+    running = CalibratedBench(tmp_path, bench_with(astray("current", AMMETER_OFFSET)))
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def sound_bench(tmp_path: Path) -> Iterator[CalibratedBench]:
+    """Get a bench with a battery on which everything reads true."""
     running = CalibratedBench(tmp_path, BENCH)
     yield running
     running.stop()
@@ -155,26 +174,18 @@ def make_bare(tmp_path: Path) -> Iterator[Callable[[str], CalibratedBench]]:
 
     def make(quantity: str) -> CalibratedBench:
         sides = ["here"] if quantity == "voltage" else ["other-side", "here"]
-        sensors = {"voltage": {"offset": VOLTMETER_OFFSET}}
-        meter = BENCH["devices"]["meter"] | {"battery": "here", "settings": {"sensors": sensors}}
         source = {
             "driver": "ea",
             "port": {"kind": "pty", "link": "source"},
             "battery": "here",
             "settings": {"model": "PS 2384-05B", "voltage": 84, "current": 5},
         }
-        bench = BENCH | {
-            "batteries": {"here": {"connected": False}, "other-side": {"connected": False}},
-            "devices": {
-                "cycler": {
-                    "driver": "epc",
-                    "bus": "can",
-                    "batteries": sides,
-                },
-                "meter": meter,
-                "source": source,
-            },
-        }
+        cycler = {"driver": "epc", "bus": "can", "batteries": sides}
+        bench = bench_with(
+            astray("voltage", VOLTMETER_OFFSET) | {"battery": "here"},
+            batteries={"here": {"connected": False}, "other-side": {"connected": False}},
+            devices={"cycler": cycler, "source": source},
+        )
         running.append(CalibratedBench(tmp_path, bench))
         return running[-1]
 
@@ -213,8 +224,9 @@ def test_a_check_from_the_command_to_its_report(bench: CalibratedBench) -> None:
 
 @pytest.mark.timeout(600)
 def test_a_station_by_its_name_up_to_its_overdue_warning(
-    bench: CalibratedBench, wait_until: Callable[..., None]
+    sound_bench: CalibratedBench, wait_until: Callable[..., None]
 ) -> None:
+    bench = sound_bench
     stations = bench.folder / "data" / "stations"
     stations.mkdir(parents=True)
     power = yaml.safe_load((bench.folder / "epc.yaml").read_text())
