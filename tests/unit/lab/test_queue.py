@@ -192,7 +192,7 @@ def test_a_limit_that_a_sensor_of_the_station_watches_is_taken(
     assert len(queue("a", limits=[HOT, CELL_HIGH, DRY]).limits) == 3
 
 
-@pytest.mark.parametrize("state", ["lost", "down"])
+@pytest.mark.parametrize("state", ["lost", "down", "fault", "running"])
 def test_a_station_whose_device_was_not_found_yet_may_have_any_sensor(
     station: Station, queue: Queue, state: str
 ) -> None:

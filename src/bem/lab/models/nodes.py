@@ -159,9 +159,9 @@ class Station(models.Model):
     def spec(self) -> StationSpec:
         """What the compiler needs to know."""
         # One that has never told of itself may have any, and one whose device was never found tells
-        # of its meters alone.
-        absent = self.state in (self.State.DOWN, self.State.LOST)
-        told = bool(self.device or (self.channels and not absent))
+        # of its meters alone: only while it is idle it is sure to have found it, as a latched fault
+        # and a run that is to go on are told before that.
+        told = bool(self.device or (self.channels and self.state == self.State.IDLE))
         return StationSpec(
             name=self.name,
             channels=tuple(one["name"] for one in self.channels) if told else None,
