@@ -25,11 +25,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _HERE not in item.path.parents:
             continue
-        # python-can leaves its socket to the collector where an interface is not there.
-        item.add_marker(pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"))
-        item.add_marker(
-            pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-        )
         if "BEM_VM" not in os.environ:
             item.add_marker(pytest.mark.skip(reason=NEEDS))
 

@@ -247,6 +247,7 @@ class TestBusThatGoesAway:
             one.close()
             with pytest.raises(DeviceNotFound, match="ip -details link show"):
                 one.open()
+        assert not [record for record in caplog.records if record.name.startswith("can.")]
         vcan.plug_in()
         one.open()
         with can.Bus(interface="socketcan", channel=vcan.name) as other:

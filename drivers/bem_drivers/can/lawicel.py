@@ -5,8 +5,8 @@ import re
 from bem_drivers.can.frame import Frame
 
 _FRAME = re.compile(rb"t([0-7][0-9A-Fa-f]{2})([0-8])((?:[0-9A-Fa-f]{2})*)")
-_TIMESTAMP_DIGITS = 4
-"""An adapter may be set, for good, to put the milliseconds behind each frame."""
+_TIMESTAMP_DIGITS = (0, 4, 8)
+"""An adapter may be set, for good, to put the time behind each frame."""
 
 
 def parse(line: bytes) -> Frame | None:
@@ -20,7 +20,7 @@ def parse(line: bytes) -> Frame | None:
         return None
     frame_id, length, digits = matched.groups()
     end = 2 * int(length)
-    if len(digits) not in (end, end + _TIMESTAMP_DIGITS):
+    if len(digits) - end not in _TIMESTAMP_DIGITS:
         return None
     return Frame(int(frame_id, 16), bytes.fromhex(digits[:end].decode("ascii")))
 

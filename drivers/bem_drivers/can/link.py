@@ -4,6 +4,7 @@ import contextlib
 import errno
 import logging
 import select
+import socket
 import termios
 import time
 from collections.abc import Iterator, Sequence
@@ -119,6 +120,9 @@ class CanLink:
                 settings.settle_s,
                 can_filters=self._filters,
             )
+        if settings.interface == "socketcan":
+            # python-can would log each attempt, and leave its socket to the collector.
+            socket.if_nametoindex(settings.channel)
         return can.Bus(
             interface=settings.interface,
             channel=settings.channel,

@@ -359,9 +359,9 @@ class _Reach(NamedTuple):
 _CALIBRATION = 1.1
 """A unit's own factors and offsets move the ends of a converter by less than a tenth."""
 _REACHES = {
-    "voltage": _Reach(0.0, 6.0 * _CALIBRATION),
+    "voltage": _Reach(-0.6, 6.0 * _CALIBRATION),
     "current": _Reach(-16.0 * _CALIBRATION, 17.0 * _CALIBRATION),
-    "supply_voltage": _Reach(0.0, 15.0 * _CALIBRATION),
+    "supply_voltage": _Reach(-1.5, 15.0 * _CALIBRATION),
     # The STS30 reaches from -45 to 130 degC, farther than the NTC.
     "temperature_body": _Reach(-45.0, 130.0),
     "temperature_anode": _Reach(-45.0, 130.0),
@@ -379,9 +379,9 @@ def unpack_electric(data: bytes) -> dict[str, float]:
     raw = decode(MessageId.ELECTRIC, data)
     return _shown(
         {
-            "voltage": raw["ls_voltage"] / MILLI,
+            "voltage": _voltage(raw["ls_voltage"]),
             "current": raw["ls_current"] / MILLI,
-            "supply_voltage": raw["hs_voltage"] / MILLI,
+            "supply_voltage": _voltage(raw["hs_voltage"]),
         },
         data,
     )
@@ -397,6 +397,13 @@ def unpack_temperatures(data: bytes) -> dict[str, float]:
     return _shown(
         {f"temperature_{name}": raw[name] / DECI for name in ("body", "anode", "ambient")}, data
     )
+
+
+def _voltage(count: int) -> float:
+    """Get the voltage (V) of a count (mV), which has no sign: with an offset below zero in its
+    image a unit without a battery sends what wraps around.
+    """
+    return (count - (1 << 16) if count >= 1 << 15 else count) / MILLI
 
 
 def _shown(values: dict[str, float], data: bytes) -> dict[str, float]:

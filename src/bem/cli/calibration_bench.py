@@ -14,6 +14,7 @@ from bem.cli.stations import ask
 from bem.domain.calibration.course import Quantity
 from bem.runtime.settings import (
     Settings,
+    SettingsError,
     StationDefinition,
     StationDevice,
     load_device,
@@ -122,10 +123,14 @@ def held(settings: Settings, bench: Bench) -> Iterator[None]:
                 locks.enter_context(StationLock(settings.station_folder(bench.station)))
             except StationBusy as busy:
                 raise StationBusy(f"{busy}{_doing(settings, bench.station)}") from None
-            _refuse_while_kept(settings, bench.station)
         _refuse_shared(bench)
-        for place in device_places_of(_devices(bench)):
+        places = device_places_of(_devices(bench))
+        for place in places:
             locks.enter_context(DeviceLock(settings.data_dir / "devices", place))
+        # A virtual device is at no place.
+        named = (bench.station,) if bench.station else ()
+        for station in dict.fromkeys((*named, *_stations_with(settings, places))):
+            _refuse_while_kept(settings, station)
         yield
 
 
@@ -134,6 +139,19 @@ def _devices(bench: Bench) -> Iterable[StationDevice]:
     source = bench.source_definition
     sources = () if source is None else (source,)
     return (bench.definition.power, bench.meter_definition, *sources)
+
+
+def _stations_with(settings: Settings, places: Iterable[str]) -> Iterator[str]:
+    """Get the stations of this node that drive what is at one of these places."""
+    taking_part = set(places)
+    for path in sorted(settings.station_files.glob("*.yaml")):
+        try:
+            theirs = device_places_of((load_station(path).power,))
+        except (SettingsError, LookupError, ValidationError):
+            # A definition that cannot run drives nothing.
+            continue
+        if taking_part.intersection(theirs):
+            yield path.stem
 
 
 def _refuse_shared(bench: Bench) -> None:

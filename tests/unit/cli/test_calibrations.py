@@ -264,6 +264,27 @@ def test_what_its_station_has_before_it_is_respected(
     assert why in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("role", ["--power", "--source"])
+def test_a_device_in_a_file_that_a_station_needs_again_is_refused(
+    bem: Callable[..., int],
+    settings: Settings,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    role: str,
+) -> None:
+    settings.station_file("two").write_text(
+        yaml.safe_dump({"id": "two", "name": "Two", "power": EA})
+    )
+    database: sqlite3.Connection = JournalFile(settings.journal_file("two")).connect()
+    database.execute(OPEN_RUN)
+    database.close()
+    (tmp_path / "ea.yaml").write_text(yaml.safe_dump(EA))
+    files = ("--meter", str(tmp_path / "meter.yaml"), role, str(tmp_path / "ea.yaml"))
+    command = ("one", *files, *SOURCE_OPTIONS) if role == "--source" else (*files, *OPTIONS)
+    assert bem("calibrate", *command) == 2
+    assert "is to go on at station two" in capsys.readouterr().err
+
+
 def test_a_person_is_asked_for_what_is_missing_until_the_answer_fits(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -21,8 +21,9 @@ def test_a_frame_comes_back_as_it_was(frame_id: int, data: bytes) -> None:
     assert parse(line[:-1].lower()) == frame
 
 
-def test_a_timestamp_behind_it_is_passed_over() -> None:
-    assert parse(b"t1312AB01E97F") == Frame(0x131, b"\xab\x01")
+@pytest.mark.parametrize("timestamp", [b"E97F", b"0001E97F"])
+def test_a_timestamp_behind_it_is_passed_over(timestamp: bytes) -> None:
+    assert parse(b"t1312AB01" + timestamp) == Frame(0x131, b"\xab\x01")
 
 
 @pytest.mark.parametrize(

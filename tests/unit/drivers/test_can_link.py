@@ -75,6 +75,17 @@ def test_a_bus_that_is_not_there_says_what_to_do(settings: CanSettings, remedy: 
     assert settings.channel in str(failure.value)
 
 
+def test_an_interface_that_is_not_there_is_told_by_us_alone(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    link = CanLink(CanSettings(interface="socketcan", channel="nocan7"), [(0x130, 0x7F0)])
+    for _ in range(3):
+        with pytest.raises(DeviceNotFound, match="no interface with this name"):
+            link.open()
+    assert caplog.records == []
+
+
 @pytest.fixture
 def port(tmp_path: Path) -> Iterator[SlcanPort]:
     """Get the far side of an SLCAN adapter at ``tmp_path / "can"``."""
@@ -341,7 +352,7 @@ class KernelSocket:
         self.options[level, name] = value
 
     def bind(self, address: tuple[str]) -> None:
-        assert address == ("can0",)
+        assert address == ("lo",)
 
     def fileno(self) -> int:
         return self._ends[0]
@@ -354,7 +365,8 @@ class KernelSocket:
 def test_the_kernel_filters_for_socketcan(monkeypatch: pytest.MonkeyPatch) -> None:
     kernel = KernelSocket()
     monkeypatch.setattr(socketcan, "create_socket", lambda: kernel)
-    link = CanLink(CanSettings(interface="socketcan", channel="can0"), [(0x101, 0x7FF)])
+    # An interface that every machine has; what is sent to it stays in this process.
+    link = CanLink(CanSettings(interface="socketcan", channel="lo"), [(0x101, 0x7FF)])
     link.open()
     raw = constants.SOL_CAN_RAW
     # The mask includes the flag of extended frames, so that 0x101 of 29 bits does not pass.

@@ -91,6 +91,7 @@ def test_reserved_bits_are_told() -> None:
     ("data", "name"),
     [
         (struct.pack("<HhH", 6601, 0, 8000), "voltage of 6.601"),
+        (struct.pack("<HhH", 0x10000 - 601, 0, 8000), "voltage of -0.601"),
         (struct.pack("<HhH", 3700, 18701, 8000), "current of 18.701"),
         (struct.pack("<HhH", 3700, -17601, 8000), "current of -17.601"),
         (struct.pack("<HhH", 3700, 0, 16501), "supply_voltage of 16.501"),
@@ -99,6 +100,11 @@ def test_reserved_bits_are_told() -> None:
 def test_measures_that_no_converter_shows_are_no_values(data: bytes, name: str) -> None:
     with pytest.raises(ProtocolViolated, match=name):
         frames.unpack_electric(data)
+
+
+def test_no_battery_is_no_noise_for_a_unit_with_an_offset_below_zero() -> None:
+    data = struct.pack("<HhH", 0x10000 - 5, -4, 8000)
+    assert frames.unpack_electric(data)["voltage"] == -0.005
 
 
 @pytest.mark.parametrize("place", range(3))

@@ -35,22 +35,28 @@ class SourcePath:
         """Have the source hold the highest voltage, a small current and none the other way.
 
         Raises:
-            Abandoned: it would sink, from whatever is connected by mistake. DeviceError: it does
-                not take them.
+            Abandoned: it would sink, from whatever is connected by mistake, or hold less tight
+                bounds than it was told. DeviceError: it does not take them.
         """
-        held = self._source.protect(
-            Protection(
-                voltage_min=max(self._source.ratings.voltage_min, 0.0),
-                voltage_max=self._steps.span,
-                current_min=0.0,
-                current_max=self._steps.limits.current_max or 0.0,
-                silence_s=silence_s,
-            )
+        wanted = Protection(
+            voltage_min=max(self._source.ratings.voltage_min, 0.0),
+            voltage_max=self._steps.span,
+            current_min=0.0,
+            current_max=self._steps.limits.current_max or 0.0,
+            silence_s=silence_s,
         )
+        held = self._source.protect(wanted)
         if held.current_min < 0:
             raise Abandoned(
                 f"the source would sink up to {-held.current_min:g} A; take one that cannot, or "
                 "whose sink current can be set to 0 A"
+            )
+        too_high = held.voltage_max > wanted.voltage_max + self._slack
+        if too_high or held.current_max > self._most_current:
+            raise Abandoned(
+                f"the source holds {held.voltage_max:g} V and {held.current_max:g} A where it was "
+                f"told {wanted.voltage_max:g} V and {wanted.current_max:g} A; take one that holds "
+                "its limits"
             )
         self._source.keep_alive()
         return held

@@ -419,6 +419,20 @@ def test_a_source_that_could_sink_is_told_to_sink_nothing() -> None:
     bench.assert_ended()
 
 
+@pytest.mark.parametrize("held", [{"voltage_max": 42.0}, {"current_max": 10.0}])
+def test_a_source_that_does_not_hold_its_limits_is_refused(held: dict[str, float]) -> None:
+    bench = SourceBench()
+    protect = bench.source.protect
+
+    def loose(asked: object) -> object:
+        return replace(protect(asked), **held)  # type: ignore[arg-type, type-var]  # passed on
+
+    bench.source.protect = loose  # type: ignore[method-assign, assignment]  # one test's source
+    with pytest.raises(Abandoned, match="take one that holds its limits"):
+        bench.check()
+    bench.assert_ended()
+
+
 def test_a_source_that_holds_a_sink_current_is_refused() -> None:
     bench = SourceBench(unit=SINKING)
     protect = bench.source.protect
