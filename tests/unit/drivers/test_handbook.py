@@ -1,7 +1,8 @@
-"""What the handbook shows of drivers is so: settings that they take, and the example's own code."""
+"""What the handbook shows of drivers is so: settings that they take, their modules, the example."""
 
 import re
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 import yaml
@@ -10,23 +11,29 @@ from bem_drivers.base import PowerDevice
 from bem_drivers.registry import make_device
 
 ROOT = Path(__file__).parents[3]
-PAGES = (
-    ROOT / "docs/devices/README.md",
-    ROOT / "docs/devices/epc.md",
-    ROOT / "drivers/bem_drivers/epc/README.md",
-)
-EXAMPLES = [
-    example
-    for page in PAGES
-    for example in re.findall(r"^```yaml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE)
+NO_DRIVERS_PAGES = ("bench.md", "write-a-driver.md")
+PAGES = [
+    page
+    for page in sorted((ROOT / "docs/devices").glob("*.md"))
+    if page.name not in NO_DRIVERS_PAGES
 ]
+EXAMPLES = {
+    page.name: [
+        dedent(example)
+        for example in re.findall(
+            r"^ *```yaml\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE
+        )
+    ]
+    for page in PAGES
+}
+READMES = sorted((ROOT / "drivers/bem_drivers").glob("*/README.md"))
 
 
 def test_every_page_has_an_example() -> None:
-    assert len(EXAMPLES) >= len(PAGES)
+    assert all(EXAMPLES.values())
 
 
-@pytest.mark.parametrize("text", EXAMPLES)
+@pytest.mark.parametrize("text", [one for of_page in EXAMPLES.values() for one in of_page])
 def test_the_example_makes_a_device(text: str) -> None:
     example = yaml.safe_load(text)
     power = example.get("power", example)
@@ -36,6 +43,14 @@ def test_the_example_makes_a_device(text: str) -> None:
         assert not isinstance(made, PowerDevice)
         has = {channel.name for channel in made.channels}
         assert has.issuperset(meter["channels"])
+
+
+@pytest.mark.parametrize("page", READMES, ids=lambda page: page.parent.name)
+def test_the_table_of_a_package_has_its_modules_and_no_others(page: Path) -> None:
+    rows = re.findall(r"^\| (`\w+\.py`.*?) \|", page.read_text(), re.MULTILINE)
+    named = re.findall(r"`(\w+\.py)`", " ".join(rows))
+    modules = [path.name for path in page.parent.glob("*.py") if path.name != "__init__.py"]
+    assert sorted(named) == sorted(modules)
 
 
 EXAMPLE = ROOT / "tests/example_driver"
