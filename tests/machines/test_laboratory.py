@@ -96,6 +96,12 @@ def test_no_secret_in_the_repository(secrets_json: str) -> None:
     assert found == []
 
 
+def test_a_person_on_a_node_calls_bem_by_its_name(nodes: list[Machine]) -> None:
+    said = nodes[0].run("bem stations --json")
+    assert "epc-1" in {station["id"] for station in json.loads(said)}
+    assert "epc" in nodes[0].run("bem devices")
+
+
 @pytest.mark.parametrize("unit", ["bem-web", "bem-manager"])
 def test_a_killed_service_comes_back(server: Machine, unit: str) -> None:
     before = server.run(f"systemctl show -P MainPID {unit}").strip()
