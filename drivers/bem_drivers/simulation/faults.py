@@ -80,3 +80,27 @@ def count(name: str, value: str, most: int | None = None) -> int:
         span = "from 0 on" if most is None else f"from 0 to {most}"
         raise ValueError(f"fault {name!r} takes a whole number {span} or 'off', not {value!r}")
     return read
+
+
+class Counted:
+    """What befalls the next so many answers or frames, whatever carries them."""
+
+    NAMES = ("garbage", "half", "double", "drop")
+
+    def __init__(self) -> None:
+        self._left = dict.fromkeys(self.NAMES, 0)
+
+    def order(self, name: str, value: str) -> None:
+        """Have ``name`` befall the next ``value`` of them.
+
+        Raises:
+            ValueError: no whole number, nor ``off``.
+        """
+        self._left[name] = count(name, value)
+
+    def take(self, name: str) -> bool:
+        """Whether ``name`` befalls this one."""
+        if not self._left[name]:
+            return False
+        self._left[name] -= 1
+        return True

@@ -3,11 +3,10 @@
 import random
 from collections.abc import Iterable
 
-from bem_drivers.simulation.faults import count
+from bem_drivers.simulation.faults import Counted, count
 from bem_drivers.simulation.spec import CanUnit, Record, UnitFrame
 
 _NS_PER_MS = 1_000_000
-_COUNTED = ("garbage", "half", "double", "drop")
 _MOST_BYTES = 8
 FRAME_ORDERS = {
     "late MS|off": "its frames leave so much later",
@@ -31,7 +30,7 @@ class FaultyFrames:
         self._record = record or (lambda _t, _kind, _facts: None)
         # Repeatable garbage; nothing secret depends on it.
         self._random = random.Random(0)  # noqa: S311 - garbage, not a secret
-        self._left = dict.fromkeys(_COUNTED, 0)
+        self._counted = Counted()
         self._late_ns = 0
         self._wrong: bytes | None = None
         self._waiting: list[tuple[int, UnitFrame]] = []
@@ -72,8 +71,8 @@ class FaultyFrames:
             self._late_ns = count(name, value) * _NS_PER_MS
         elif name == "wrong":
             self._wrong = None if value == "off" else _bytes(value)
-        elif name in _COUNTED:
-            self._left[name] = count(name, value)
+        elif name in Counted.NAMES:
+            self._counted.order(name, value)
         else:
             try:
                 self.unit.break_down(order, now_ns)
@@ -85,21 +84,15 @@ class FaultyFrames:
         self._record(now_ns, "fault", {"order": order.strip()})
 
     def _spoil(self, frame: UnitFrame) -> list[UnitFrame]:
-        if self._take("drop"):
+        if self._counted.take("drop"):
             return []
         if self._wrong is not None:
             frame, self._wrong = UnitFrame(frame.can_id, self._wrong), None
-        if self._take("garbage"):
+        if self._counted.take("garbage"):
             frame = UnitFrame(frame.can_id, self._random.randbytes(len(frame.data)))
-        if self._take("half"):
+        if self._counted.take("half"):
             frame = UnitFrame(frame.can_id, frame.data[: len(frame.data) // 2])
-        return [frame, frame] if self._take("double") else [frame]
-
-    def _take(self, name: str) -> bool:
-        if not self._left[name]:
-            return False
-        self._left[name] -= 1
-        return True
+        return [frame, frame] if self._counted.take("double") else [frame]
 
 
 def _soonest(instants: Iterable[int | None]) -> int | None:

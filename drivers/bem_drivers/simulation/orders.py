@@ -1,12 +1,11 @@
 """Faults that every simulated device on a line can have, whatever it is."""
 
-from bem_drivers.simulation.faults import count, switch
+from bem_drivers.simulation.faults import Counted, count, switch
 from bem_drivers.simulation.unit import Answer, LineUnit, Record
 
 GARBAGE = "\udcff\udcfe#~"
 """What noise looks like: no UTF-8."""
 _NS_PER_MS = 1_000_000
-_COUNTED = ("garbage", "half", "double", "drop")
 LINE_ORDERS = {
     "silent on|off": "it obeys and does not answer",
     "late MS|off": "its answers leave so much later",
@@ -30,7 +29,7 @@ class Faulty:
         self._silent = False
         self._late_ns = 0
         self._wrong: str | None = None
-        self._left = dict.fromkeys(_COUNTED, 0)
+        self._counted = Counted()
 
     def receive(self, line: str, now_ns: int) -> list[str]:
         """Have the unit answer, and spoil the answers."""
@@ -56,8 +55,8 @@ class Faulty:
             self._late_ns = count(name, value) * _NS_PER_MS
         elif name == "wrong":
             self._wrong = value
-        elif name in _COUNTED:
-            self._left[name] = count(name, value)
+        elif name in Counted.NAMES:
+            self._counted.order(name, value)
         else:
             try:
                 self.unit.break_down(order, now_ns)
@@ -70,21 +69,15 @@ class Faulty:
 
     def _spoil(self, answer: str) -> list[str]:
         ended = True
-        if self._take("drop"):
+        if self._counted.take("drop"):
             return []
         if self._wrong is not None:
             answer, self._wrong = self._wrong, None
-        if self._take("garbage"):
+        if self._counted.take("garbage"):
             answer = GARBAGE
-        if self._take("half"):
+        if self._counted.take("half"):
             answer, ended = answer[: (len(answer) + 1) // 2], False
         spoiled = answer
         if self._late_ns or not ended:
             spoiled = Answer(answer, delay_ns=self._late_ns, ended=ended)
-        return [spoiled] * (2 if self._take("double") else 1)
-
-    def _take(self, name: str) -> bool:
-        if not self._left[name]:
-            return False
-        self._left[name] -= 1
-        return True
+        return [spoiled] * (2 if self._counted.take("double") else 1)
