@@ -6,10 +6,6 @@ docs/safety.md: ``--junit-xml`` has them as ``off_s``.
 """
 
 import json
-import signal
-import socket
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -17,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from tests.integration.station.conftest import StationProcess
+from tests.support.bench_process import RunningBench
 
 from bem.domain.program import Program
 from bem.station.lock import DeviceLock, device_lock
@@ -35,7 +31,7 @@ OPEN_S = 1.0
 LOOK_S = 0.15
 """A message counts from the look of the driver before it came, a period earlier, and the converter
 dates what it does by the beginning of its slot."""
-BENCH = {
+BENCH: dict[str, Any] = {
     "batteries": {"cell": {"chemistry": "nmc", "capacity_ah": 2.5, "soc": 0.5}},
     "buses": {name: {"kind": "slcan", "link": name} for name in ("can-epc", "can-bms")},
     "devices": {
@@ -57,17 +53,7 @@ class Rig:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        file = folder / "bench.yaml"
-        file.write_text(yaml.safe_dump(BENCH))
-        self._bench = subprocess.Popen(
-            [sys.executable, "-m", "bem.cli", "simulate", str(file)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._bench.stdout is not None
-        if not any(line.startswith("ready") for line in self._bench.stdout):
-            raise RuntimeError(f"the bench ended with {self._bench.wait(10)}")
+        self._bench = RunningBench(folder, BENCH)
         self.station: StationProcess | None = None
         self._stations = 0
 
@@ -99,20 +85,13 @@ class Rig:
     def order(self, order: str) -> int:
         """Give an order to the bench; gets the instant (ns) before it was obeyed."""
         before_ns = time.monotonic_ns()
-        assert self._say(order) == "ok"
+        assert self._bench.order(order) == "ok"
         return before_ns
 
     def mend(self) -> None:
         """End all faults; what is well says so, and that is all right."""
         for order in ("bms error off", "bms silent off", "can-bms plug"):
-            self._say(order)
-
-    def _say(self, order: str) -> str:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(10)
-            client.connect(str(self.folder / "control"))
-            client.sendall(f"{order}\n".encode())
-            return client.recv(4096).decode().strip()
+            self._bench.order(order)
 
     def facts(self, device: str, kind: str) -> list[dict[str, Any]]:
         lines = (self.folder / "ledger.jsonl").read_text().splitlines()
@@ -132,11 +111,7 @@ class Rig:
     def close(self) -> None:
         if self.station is not None:
             self.station.kill()
-        self._bench.send_signal(signal.SIGTERM)
-        self._bench.wait(20)
-        for stream in (self._bench.stdin, self._bench.stdout):
-            assert stream is not None
-            stream.close()
+        self._bench.stop()
 
 
 @pytest.fixture(scope="module")
