@@ -17,23 +17,21 @@ PAGES = [
     for page in sorted((ROOT / "docs/devices").glob("*.md"))
     if page.name not in NO_DRIVERS_PAGES
 ]
-EXAMPLES = {
-    page.name: [
-        dedent(example)
-        for example in re.findall(
-            r"^ *```yaml\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE
-        )
-    ]
-    for page in PAGES
-}
 READMES = sorted((ROOT / "drivers/bem_drivers").glob("*/README.md"))
 
 
-def test_every_page_has_an_example() -> None:
-    assert all(EXAMPLES.values())
+def examples(page: Path) -> list[str]:
+    """The text of each block of YAML on a page."""
+    blocks = re.findall(r"^ *```yaml\n(.*?)^ *```", page.read_text(), re.DOTALL | re.MULTILINE)
+    return [dedent(block) for block in blocks]
 
 
-@pytest.mark.parametrize("text", [one for of_page in EXAMPLES.values() for one in of_page])
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_page_has_an_example(page: Path) -> None:
+    assert examples(page)
+
+
+@pytest.mark.parametrize("text", [one for page in PAGES + READMES for one in examples(page)])
 def test_the_example_makes_a_device(text: str) -> None:
     example = yaml.safe_load(text)
     power = example.get("power", example)
