@@ -1,6 +1,5 @@
 """A bench run by `bem simulate` as a process of its own."""
 
-import json
 import signal
 import socket
 import subprocess
@@ -9,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from tests.support.bench_control import BenchControl
 
 
-class RunningBench:
-    """A bench in a process, and its control socket."""
+class RunningBench(BenchControl):
+    """A bench in a process of its own."""
 
     def __init__(self, folder: Path, described: dict[str, Any]) -> None:
-        self.folder = folder
+        super().__init__(folder)
         path = folder / "bench.yaml"
         path.write_text(yaml.safe_dump(described))
         self.process = subprocess.Popen(
@@ -30,22 +30,6 @@ class RunningBench:
             self.said.append(self.process.stdout.readline())
             if not self.said[-1]:
                 raise RuntimeError(f"the bench ended with {self.stop()}: {self.said}")
-
-    def order(self, order: str) -> str:
-        """Give an order by the control socket; get its answer."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-            client.settimeout(10)
-            client.connect(str(self.folder / "control"))
-            client.sendall(f"{order}\n".encode())
-            said = ""
-            while not said.endswith("\n\n"):
-                said += client.recv(65536).decode()
-        return said.strip()
-
-    def battery(self, name: str) -> dict[str, float]:
-        """Get how a battery truly is."""
-        truth: dict[str, float] = json.loads(self.order(f"{name} show"))
-        return truth
 
     def stop(self) -> int:
         """End it as a service manager does; get its exit status."""

@@ -63,6 +63,7 @@ def described_bench(folder: Path) -> dict[str, Any]:
             "starter": {"chemistry": "lead-acid", "cells": 6, "capacity_ah": 7.2},
             "pair": {"chemistry": "nmc", "capacity_ah": 2.5},
             "free": {"chemistry": "nmc", "capacity_ah": 2.5},
+            "string": {"chemistry": "nmc", "cells": 12, "capacity_ah": 5.0},
             "stack": {"chemistry": "vanadium", "cells": 12, "capacity_ah": 100.0},
         },
         "buses": {
@@ -80,6 +81,14 @@ def described_bench(folder: Path) -> dict[str, Any]:
             "meter-used": _unit("scpi-meter", _pty("meter-used"), "pair", **_packaged("meter")),
             "ea-used": _unit("ea", _pty("ea-used"), "starter"),
             "kel-used": _unit("kel103", _pty("kel-used"), "starter"),
+            "dual-used": {
+                "driver": "ea",
+                "port": _pty("dual-used"),
+                "batteries": ["string", "stack"],
+                "settings": {**DUAL, "serial_number": "2385"},
+            },
+            "dual-bk-used": _unit("bk2831", _pty("dual-bk-used"), "string"),
+            "dual-flow-used": {"driver": "flow", "port": _pty("dual-flow-used")},
             "epc-free": {"driver": "epc", "bus": "can-free", "battery": "free"},
             "epc-last": {
                 "driver": "epc",
@@ -142,7 +151,7 @@ def _patient(kind: str) -> dict[str, Any]:
 
 
 def definitions(folder: Path) -> dict[str, dict[str, Any]]:
-    """Get the stations: five power paths and four meters, ten devices of the bench."""
+    """Get the stations: six power paths and six meters, half of the devices of the bench."""
 
     def line(name: str, **more: object) -> dict[str, Any]:
         return {"address": _serial(folder, name), **PATIENCE, **more}
@@ -177,10 +186,17 @@ def definitions(folder: Path) -> dict[str, dict[str, Any]]:
         },
         "supply": {"power": {"driver": "ea", "settings": line("ea-used")}},
         "load": {"power": {"driver": "kel103", "settings": line("kel-used")}},
+        "dual": {
+            "power": {"driver": "ea", "settings": line("dual-used", output=1)},
+            "meters": [
+                {"name": "bk", "driver": "bk2831", "settings": line("dual-bk-used")},
+                {"name": "flow", "driver": "flow", "settings": line("dual-flow-used")},
+            ],
+        },
     }
 
 
-CURRENTS = {"epc": 1.0, "psb": 1.0, "pair": 0.5, "supply": 0.5, "load": -0.5}
+CURRENTS = {"epc": 1.0, "psb": 1.0, "pair": 0.5, "supply": 0.5, "load": -0.5, "dual": 0.5}
 _CELL = Limits(voltage_min=2.5, voltage_max=4.2, current_min=-3, current_max=3)
 LIMITS = {
     "epc": _CELL,
@@ -188,6 +204,7 @@ LIMITS = {
     "pair": _CELL,
     "supply": Limits(voltage_min=10.0, voltage_max=15.0, current_max=3),
     "load": Limits(voltage_min=10.0, voltage_max=15.0, current_min=-3),
+    "dual": Limits(voltage_min=30.0, voltage_max=50.4, current_max=3),
 }
 
 

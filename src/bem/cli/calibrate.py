@@ -7,7 +7,8 @@ import sys
 from pydantic import ValidationError
 
 from bem.cli.calibration_bench import Bench, Refused, bench_of, held, look
-from bem.cli.interruption import Interruption, Teller
+from bem.cli.checks import known_as_running
+from bem.cli.interruption import Interruption, Teller, signals_as_ctrl_c
 from bem.cli.questions import NotAnswered, Questions
 from bem.domain.calibration.course import USUAL_POINTS, Quantity
 from bem.domain.calibration.firmware import Constants
@@ -79,7 +80,7 @@ def calibrate(settings: Settings, arguments: argparse.Namespace) -> int:
     store = CalibrationStore(settings.calibrations)
     try:
         bench = bench_of(settings, arguments, questions)
-        with held(settings, bench):
+        with held(settings, bench), known_as_running(settings), signals_as_ctrl_c():
             store.prepare()
             report = _check(bench, arguments, questions)
             kept = store.keep(report)

@@ -193,7 +193,8 @@ def _add_orders(add: Callable[[str, Action, str], argparse.ArgumentParser]) -> N
     stop_all = add(
         "stop-all",
         _stop_all,
-        "stop all stations of this node at once; ends with 0 only if all outputs are verified off",
+        "stop all stations and calibration checks of this node at once; ends with 0 only if all "
+        "outputs are verified off",
     )
     stop_all.add_argument("--note", default="", metavar="TEXT", help="why")
     for name, order, text in (

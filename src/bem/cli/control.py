@@ -1,8 +1,8 @@
 """Orders from the node itself, without a server: ``bem stop-all``, ``bem lock`` and the like.
 
-They go to the stations' own sockets, to all at once. Whoever is at the bench in an emergency wants
-to know one thing: is the output off? So the exit code of whatever ends in output off says whether
-every station has verified that it is.
+They go to the stations' own sockets, to all at once; a calibration check, which is a process of its
+own, is interrupted. Whoever is at the bench in an emergency wants to know one thing: is the output
+off? So the exit code of whatever ends in output off says whether all have verified that it is.
 """
 
 import getpass
@@ -11,13 +11,16 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 from uuid import uuid4
 
 from pydantic import ValidationError
 
+from bem.cli.checks import Check, running_checks
 from bem.cli.stations import station_ids
 from bem.runtime.local import Live, LocalReply, LocalRequest, StationClient, StationUnreachable
+from bem.runtime.lock import signer
 from bem.runtime.settings import Settings
 
 Action = Literal["stop", "pause", "resume", "lock", "unlock"]
@@ -35,14 +38,14 @@ EXIT_UNKNOWN = 2
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of an order at one station. ``ok``: carried out, and off where it shall be."""
+    """What came of an order for one. ``ok``: carried out, and off where it shall be."""
 
-    station: str
+    whose: str
     ok: bool
     text: str
 
     def __str__(self) -> str:
-        return f"station {self.station}: {self.text}"
+        return f"{self.whose}: {self.text}"
 
 
 def order(settings: Settings, station: str, action: Action, note: str) -> int:
@@ -56,14 +59,28 @@ def order(settings: Settings, station: str, action: Action, note: str) -> int:
 
 
 def stop_all(settings: Settings, note: str) -> int:
-    """Stop every station of this node at once; returns the exit code: 0 if all are verified off."""
+    """Stop every station and every check of this node at once.
+
+    Returns:
+        The exit code: 0 if all outputs are verified off.
+    """
     stations = _stations(settings)
-    if not stations:
+    of_stations = {_holder(settings, station) for station in stations}
+    others = [check for check in running_checks(settings) if check.pid not in of_stations]
+    if not stations and not others:
         sys.stdout.write("no station on this node\n")
         return EXIT_DONE
-    with ThreadPoolExecutor(max_workers=len(stations)) as pool:
-        done = pool.map(lambda station: _carry_out(settings, station, "stop", note), stations)
-    return _tell(list(done))
+    stop = partial(_carry_out, settings, action="stop", note=note)
+    with ThreadPoolExecutor(max_workers=len(stations) + len(others)) as pool:
+        ending = [pool.submit(_end_check, check) for check in others]
+        stopped = list(pool.map(stop, stations))
+        ended = [one.result() for one in ending]
+    if ended:
+        # A check may have had the device of a station whose own process is down.
+        stopped = [
+            one if one.ok else stop(station) for station, one in zip(stations, stopped, strict=True)
+        ]
+    return _tell([*stopped, *ended])
 
 
 def _tell(done: Sequence[Done]) -> int:
@@ -79,14 +96,41 @@ def _stations(settings: Settings) -> list[str]:
         return []
 
 
+def _holder(settings: Settings, station: str) -> int | None:
+    """Get the process that has a station to itself: its own, or a check."""
+    return signer(settings.station_folder(station) / "lock")
+
+
+def _at(station: str, *, ok: bool, text: str) -> Done:
+    return Done(f"station {station}", ok, text)
+
+
+def _end_check(check: Check) -> Done:
+    why_not = check.end()
+    off = f"OUTPUTS NOT VERIFIED OFF ({why_not})" if why_not else "nothing was left on"
+    return Done(f"calibration check, process {check.pid}", not why_not, f"interrupted; {off}")
+
+
+def _end_check_at(settings: Settings, station: str, check: Check) -> Done:
+    """End the check that has a station, then see for ourselves that the station's device is off."""
+    ended = _end_check(check)
+    off = _switch_off(settings, station, str(ended))
+    return _at(station, ok=ended.ok and off.ok, text=f"{ended}; {off.text}")
+
+
 def _carry_out(settings: Settings, station: str, action: Action, note: str) -> Done:
+    if action == "stop":
+        holder = _holder(settings, station)
+        for check in running_checks(settings):
+            if check.pid == holder:
+                return _end_check_at(settings, station, check)
     client = StationClient(settings.station_socket(station), ORDER_TIMEOUT_S)
     try:
         return _ask(client, station, action, note)
     except StationUnreachable as error:
         if action == "stop":
             return _switch_off(settings, station, str(error))
-        return Done(station, ok=False, text=f"does not answer: {error}")
+        return _at(station, ok=False, text=f"does not answer: {error}")
     finally:
         client.close()
 
@@ -98,7 +142,7 @@ def _ask(client: StationClient, station: str, action: Action, note: str) -> Done
         if live.experiment is None:
             if action == "stop":
                 return _verified(client, station, "nothing runs")
-            return Done(station, ok=False, text=f"nothing runs that could {action}")
+            return _at(station, ok=False, text=f"nothing runs that could {action}")
         arguments["experiment"] = str(live.experiment)
     reply: LocalReply = client.ask(
         LocalRequest(request="command", id=uuid4(), action=action, arguments=arguments)
@@ -106,9 +150,9 @@ def _ask(client: StationClient, station: str, action: Action, note: str) -> Done
     if not reply.ok and action == "stop" and _live(client).experiment is None:
         return _verified(client, station, "nothing runs any more")
     if not reply.ok:
-        return Done(station, ok=False, text=f"refused to {action}: {reply.reason}")
+        return _at(station, ok=False, text=f"refused to {action}: {reply.reason}")
     if action not in _ENDS_OFF:
-        return Done(station, ok=True, text=f"{action} done")
+        return _at(station, ok=True, text=f"{action} done")
     return _verified(client, station, f"{action} done")
 
 
@@ -120,8 +164,8 @@ def _verified(client: StationClient, station: str, text: str) -> Done:
         time.sleep(_LOOK_EVERY_S)
         live = _live(client)
     if live.output_on is False:
-        return Done(station, ok=True, text=f"{text}; output verified off")
-    return Done(station, ok=False, text=f"{text}; OUTPUT NOT VERIFIED OFF ({live.state})")
+        return _at(station, ok=True, text=f"{text}; output verified off")
+    return _at(station, ok=False, text=f"{text}; OUTPUT NOT VERIFIED OFF ({live.state})")
 
 
 def _live(client: StationClient) -> Live:
@@ -137,6 +181,6 @@ def _switch_off(settings: Settings, station: str, reason: str) -> Done:
 
     result = switch_off(settings, station)
     if result == "off":
-        return Done(station, ok=True, text="its process is down; output verified off")
+        return _at(station, ok=True, text="its process is down; output verified off")
     why = "its process hangs" if result == "busy" else "its process is down"
-    return Done(station, ok=False, text=f"{why}; OUTPUT NOT VERIFIED OFF ({reason})")
+    return _at(station, ok=False, text=f"{why}; OUTPUT NOT VERIFIED OFF ({reason})")

@@ -5,6 +5,8 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -12,6 +14,21 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 STOPPING = (signal.SIGTSTP, signal.SIGTTOU, signal.SIGTTIN)
 """A process that is put aside by Ctrl-Z would leave the output on unwatched."""
 LAST_WORDS_S = 2.0
+
+
+@contextmanager
+def signals_as_ctrl_c() -> Iterator[None]:
+    """While a person is asked, have whatever signal end it as Ctrl-C does: in order.
+
+    Raises:
+        KeyboardInterrupt: on such a signal.
+    """
+    before = {one: signal.signal(one, signal.default_int_handler) for one in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class Interruption:

@@ -1,6 +1,5 @@
 """A bench run by `bem simulate` as a process of its own, read by real drivers over real ports."""
 
-import json
 import signal
 import subprocess
 import sys
@@ -103,11 +102,7 @@ def test_a_charge_is_in_the_battery_and_in_the_ledger(bench: RunningBench) -> No
     epc.make_safe()
     epc.close()
     truth = bench.battery("left")
-    switched = [
-        entry
-        for line in (bench.folder / "ledger.jsonl").read_text().splitlines()
-        if (entry := json.loads(line))["kind"] == "output"
-    ]
+    switched = bench.recorded("output")
     assert [(one["device"], one["on"]) for one in switched] == [
         ("cycler-left", True),
         ("cycler-left", False),

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.bench_process import RunningBench
 
 BENCH: dict[str, Any] = {
     "batteries": {"cell": {"capacity_ah": 20, "resistance_ohm": 0.1, "polarisation_ohm": 0.001}},
@@ -41,14 +42,13 @@ def astray(quantity: str, offset: float) -> dict[str, Any]:
     return {"settings": {"sensors": {quantity: {"offset": offset}}}}
 
 
-class CalibratedBench:
+class CalibratedBench(RunningBench):
     """A bench in a process, and the command beside it."""
 
     def __init__(self, folder: Path, bench: dict[str, Any]) -> None:
-        self.folder = folder
+        super().__init__(folder, bench)
         self.file = folder / "bem.yaml"
         files: dict[str, Any] = {
-            "bench": bench,
             "bem": {"data_dir": str(folder / "data"), "runtime_dir": str(folder / "run")},
             # What is tested is not how fast a busy machine is.
             "epc": {
@@ -85,20 +85,6 @@ class CalibratedBench:
         }
         for name, said in files.items():
             (folder / f"{name}.yaml").write_text(yaml.safe_dump(said))
-        self.simulator = subprocess.Popen(
-            [sys.executable, "-m", "bem.cli", "simulate", str(folder / "bench.yaml")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self.simulator.stdout is not None
-        while not self.simulator.stdout.readline().startswith("ready"):
-            assert self.simulator.poll() is None
-
-    def order(self, order: str) -> None:
-        assert self.simulator.stdin is not None
-        self.simulator.stdin.write(f"{order}\n")
-        self.simulator.stdin.flush()
 
     def bem(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -126,29 +112,43 @@ class CalibratedBench:
             *("--tolerance", "0.1", "0.01", "--yes", *options),
         )
 
+    def station(self, name: str) -> None:
+        """Define a station that has the EPC."""
+        stations = self.folder / "data" / "stations"
+        stations.mkdir(parents=True, exist_ok=True)
+        power = yaml.safe_load((self.folder / "epc.yaml").read_text())
+        # What is tested is not how fast a busy machine is.
+        station = {"id": name, "name": name, "period_ms": 1000, "silence_s": 20, "power": power}
+        (stations / f"{name}.yaml").write_text(yaml.safe_dump(station))
+
+    def calibrate_station(self, name: str, *options: str) -> subprocess.Popen[str]:
+        return self.bem(
+            *("calibrate", name, "--meter", str(self.folder / "bk.yaml"), "--quantity", "current"),
+            *("--operator", "Ada", "--meter-accuracy", "0.1", "0.001", "--tolerance", "1", "0.05"),
+            *(*LIMITS, "--points", "3", "--silence", "20", "--yes", *options),
+        )
+
     def listed(self) -> tuple[int, str]:
         """Ask what was calibrated: exit code and what was written."""
         command = self.bem("calibrations")
         said, _ = command.communicate(timeout=60)
         return command.returncode, said
 
+    def wait_for_power(
+        self, command: subprocess.Popen[str], device: str, wait_until: Callable[..., None]
+    ) -> None:
+        """Wait until a check that was begun has switched on; it must not end before."""
+        wait_until(
+            lambda: self.outputs(device)[-1:] == [True] or command.poll() is not None, seconds=300
+        )
+        assert command.poll() is None, command.communicate()
+
     def outputs(self, device: str) -> list[bool]:
         """Get how the output of a device was switched, of the ledger."""
-        return [one["on"] for one in self.ledger("output") if one["device"] == device]
-
-    def ledger(self, kind: str) -> list[dict[str, Any]]:
-        lines = (self.folder / "ledger.jsonl").read_text().splitlines()
-        return [entry for line in lines if (entry := json.loads(line))["kind"] == kind]
+        return [one["on"] for one in self.recorded("output", device)]
 
     def reports(self) -> list[Path]:
         return sorted((self.folder / "data" / "calibrations").glob("*.json"))
-
-    def stop(self) -> None:
-        self.simulator.send_signal(signal.SIGTERM)
-        self.simulator.wait(30)
-        for stream in (self.simulator.stdin, self.simulator.stdout):
-            assert stream is not None
-            stream.close()
 
 
 @pytest.fixture
@@ -211,12 +211,12 @@ def test_a_check_from_the_command_to_its_report(bench: CalibratedBench) -> None:
     # By the reference 1.95 A would truly be 2.05 A.
     assert [one["set_point"] for one in report["skipped"]] == [1.95]
     # Of the ledger: never beyond the limits, and off in the end.
-    told = bench.ledger("answer")
+    told = bench.recorded("answer")
     currents = [one["ls_ma"] for one in told if "ls_ma" in one]
     assert -2000 <= min(currents) < -1500
     assert 900 < max(currents) < 1100
     assert all(3000 <= one["ls_mv"] <= 4200 for one in told if "ls_mv" in one)
-    assert [one["on"] for one in bench.ledger("output")][-1] is False
+    assert bench.outputs("cycler")[-1] is False
     code, listed = bench.listed()
     assert code == 0
     assert "Wattrex EPC" in listed
@@ -227,17 +227,8 @@ def test_a_station_by_its_name_up_to_its_overdue_warning(
     sound_bench: CalibratedBench, wait_until: Callable[..., None]
 ) -> None:
     bench = sound_bench
-    stations = bench.folder / "data" / "stations"
-    stations.mkdir(parents=True)
-    power = yaml.safe_load((bench.folder / "epc.yaml").read_text())
-    # What is tested is not how fast a busy machine is.
-    station = {"id": "left", "name": "Left", "period_ms": 1000, "silence_s": 20, "power": power}
-    (stations / "left.yaml").write_text(yaml.safe_dump(station))
-    command = bench.bem(
-        *("calibrate", "left", "--meter", str(bench.folder / "bk.yaml"), "--quantity", "current"),
-        *("--operator", "Ada", "--meter-accuracy", "0.1", "0.001", "--tolerance", "1", "0.05"),
-        *(*LIMITS, "--points", "3", "--settle", "0.3", "--silence", "20", "--yes"),
-    )
+    bench.station("left")
+    command = bench.calibrate_station("left", "--settle", "0.3")
     said, complained = command.communicate(timeout=500)
     assert command.returncode == 0, complained
     assert "passed: current of Wattrex EPC" in said
@@ -300,7 +291,7 @@ def test_a_source_steps_either_side_of_an_epc(
     assert "| Source | " in path.with_suffix(".md").read_text()
     assert bench.outputs("source") == [True, False]
     assert bench.outputs("cycler") == []
-    given = [one["voltage"] for one in bench.ledger("answer") if one["device"] == "source"]
+    given = [one["voltage"] for one in bench.recorded("answer", "source")]
     assert max(given) == pytest.approx(voltages[-1])
 
 
@@ -313,7 +304,7 @@ def test_a_signal_while_the_source_is_on_switches_it_off(
 ) -> None:
     bench = make_bare("voltage")
     command = bench.step("voltage", "--settle", "10")
-    wait_until(lambda: bench.outputs("source") == [True], 300)
+    bench.wait_for_power(command, "source", wait_until)
     command.send_signal(number)
     _, complained = command.communicate(timeout=200)
     assert command.returncode == 1
@@ -324,17 +315,60 @@ def test_a_signal_while_the_source_is_on_switches_it_off(
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_whoever_stops_all_on_the_node_ends_a_source_that_is_on(
+    make_bare: Callable[[str], CalibratedBench], wait_until: Callable[..., None]
+) -> None:
+    bench = make_bare("voltage")
+    bench.station("left")
+    command = bench.step("voltage", "--settle", "10")
+    bench.wait_for_power(command, "source", wait_until)
+    stop = bench.bem("stop-all")
+    said, complained = stop.communicate(timeout=200)
+    assert bench.outputs("source") == [True, False]
+    assert stop.returncode == 0, complained
+    assert said.splitlines() == [
+        "station left: its process is down; output verified off",
+        f"calibration check, process {command.pid}: interrupted; nothing was left on",
+    ]
+    _, complained = command.communicate(timeout=60)
+    assert command.returncode == 1
+    assert "nothing was left on: it was interrupted by SIGTERM" in complained
+
+
+@pytest.mark.timeout(600)
+def test_whoever_stops_a_station_ends_the_check_that_has_it(
+    sound_bench: CalibratedBench, wait_until: Callable[..., None]
+) -> None:
+    bench = sound_bench
+    bench.station("left")
+    command = bench.calibrate_station("left", "--settle", "10")
+    bench.wait_for_power(command, "cycler", wait_until)
+    stop = bench.bem("stop-station", "left")
+    said, complained = stop.communicate(timeout=200)
+    assert bench.outputs("cycler")[-1] is False
+    assert stop.returncode == 0, complained
+    assert said == (
+        f"station left: calibration check, process {command.pid}: interrupted; nothing was left "
+        "on; its process is down; output verified off\n"
+    )
+    _, complained = command.communicate(timeout=60)
+    assert command.returncode == 1
+    assert "nothing was left on: it was interrupted by SIGTERM" in complained
+    assert bench.reports() == []
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_a_signal_while_current_flows_switches_off(
     bench: CalibratedBench, wait_until: Callable[..., None], number: signal.Signals
 ) -> None:
     command = bench.calibrate("--settle", "10", "--points", "4")
-    wait_until(lambda: [one["on"] for one in bench.ledger("output")][-1:] == [True], 300)
+    bench.wait_for_power(command, "cycler", wait_until)
     command.send_signal(number)
     _, complained = command.communicate(timeout=200)
     assert command.returncode == 1
     assert f"nothing was left on: it was interrupted by {number.name}" in complained
-    assert [one["on"] for one in bench.ledger("output")][-1] is False
+    assert bench.outputs("cycler")[-1] is False
     assert bench.reports() == []
 
 
@@ -343,8 +377,8 @@ def test_a_process_that_is_killed_leaves_it_to_the_watchdog(
     bench: CalibratedBench, wait_until: Callable[..., None]
 ) -> None:
     command = bench.calibrate("--settle", "10", "--points", "4", "--silence", "8")
-    wait_until(lambda: [one["on"] for one in bench.ledger("output")][-1:] == [True], 300)
+    bench.wait_for_power(command, "cycler", wait_until)
     command.kill()
     command.communicate(timeout=60)
-    wait_until(lambda: [one["on"] for one in bench.ledger("output")][-1] is False, 60)
+    wait_until(lambda: bench.outputs("cycler")[-1] is False, 60)
     assert bench.reports() == []

@@ -44,6 +44,9 @@ USED = {
     "meter-used": ("pair", "scpi-meter", False),
     "ea-used": ("supply", "ea", True),
     "kel-used": ("load", "kel103", True),
+    "dual-used": ("dual", "ea", True),
+    "dual-bk-used": ("dual", "bk2831", False),
+    "dual-flow-used": ("dual", "flow", False),
 }
 FREE = {
     "can-free, EPC 0x13": ("epc", "1", True),
@@ -131,6 +134,7 @@ def test_all_are_listed_in_time_and_no_run_shows_a_gap(
             if one["state"] == "used"
         }
         assert used == USED
+        assert len(used) == len(found) / 2
         free = {
             place: (one["driver"], one["serial"], one["power"])
             for place, one in found.items()

@@ -5,7 +5,6 @@ adapter. Its ledger tells when the fault was made and when the converter's outpu
 docs/safety.md: ``--junit-xml`` has them as ``off_s``.
 """
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -53,7 +52,7 @@ class Rig:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._bench = RunningBench(folder, BENCH)
+        self.bench = RunningBench(folder, BENCH)
         self.station: StationProcess | None = None
         self._stations = 0
 
@@ -85,33 +84,28 @@ class Rig:
     def order(self, order: str) -> int:
         """Give an order to the bench; gets the instant (ns) before it was obeyed."""
         before_ns = time.monotonic_ns()
-        assert self._bench.order(order) == "ok"
+        assert self.bench.order(order) == "ok"
         return before_ns
 
     def mend(self) -> None:
         """End all faults; what is well says so, and that is all right."""
         for order in ("bms error off", "bms silent off", "can-bms plug"):
-            self._bench.order(order)
-
-    def facts(self, device: str, kind: str) -> list[dict[str, Any]]:
-        lines = (self.folder / "ledger.jsonl").read_text().splitlines()
-        facts = [json.loads(line) for line in lines]
-        return [one for one in facts if (one["device"], one["kind"]) == (device, kind)]
+            self.bench.order(order)
 
     def output_on(self) -> bool:
-        changes = self.facts("epc", "output")
+        changes = self.bench.recorded("output", "epc")
         return bool(changes and changes[-1]["on"])
 
     def off_after_s(self, since_ns: int) -> float:
         """Get how long (s) after an instant the output went off."""
-        newest = self.facts("epc", "output")[-1]
+        newest = self.bench.recorded("output", "epc")[-1]
         assert newest["on"] is False
         return float(newest["t_ns"] - since_ns) / 1e9
 
     def close(self) -> None:
         if self.station is not None:
             self.station.kill()
-        self._bench.stop()
+        self.bench.stop()
 
 
 @pytest.fixture(scope="module")
@@ -168,10 +162,10 @@ def is_safe(rig: Rig, station: StationProcess, wait_until: Wait, cause: str, wor
 def test_an_error_that_the_bms_reports(
     rig: Rig, station: StationProcess, wait_until: Wait, record_property: Record
 ) -> None:
-    known = len(rig.facts("bms", "error"))
+    known = len(rig.bench.recorded("error", "bms"))
     rig.order("bms error 0x10")
     is_safe(rig, station, wait_until, "device_fault", "meter bms reports: temp")
-    off_s = rig.off_after_s(rig.facts("bms", "error")[known]["t_ns"])
+    off_s = rig.off_after_s(rig.bench.recorded("error", "bms")[known]["t_ns"])
     record_property("off_s", off_s)
     assert off_s <= SOON_S
     assert "meter bms reports: temp" in refusal(station)
@@ -193,7 +187,7 @@ def test_a_bms_that_falls_silent_ends_the_run_after_stale_s(
 ) -> None:
     rig.order("bms silent on")
     is_safe(rig, station, wait_until, "stale_reading", "meter bms has given nothing for 2.")
-    off_s = rig.off_after_s(rig.facts("bms", "message")[-1]["t_ns"])
+    off_s = rig.off_after_s(rig.bench.recorded("message", "bms")[-1]["t_ns"])
     record_property("off_s", off_s)
     assert STALE_S - LOOK_S <= off_s <= STALE_S + SOON_S
 
@@ -227,6 +221,6 @@ def test_a_bms_that_another_process_has_keeps_no_station_down_and_one_that_its_d
     charge(rig, station, charging, wait_until)
     rig.order("bms silent on")
     is_safe(rig, station, wait_until, "device_lost", "meter bms is lost: ")
-    off_s = rig.off_after_s(rig.facts("bms", "message")[-1]["t_ns"])
+    off_s = rig.off_after_s(rig.bench.recorded("message", "bms")[-1]["t_ns"])
     record_property("off_s", off_s)
     assert SILENCE_S - LOOK_S <= off_s <= SILENCE_S + OPEN_S + SOON_S
