@@ -1,4 +1,4 @@
-"""Run the checks and tests of this checkout, one line each: ``_checks.py [--quick]``.
+"""Run the checks and tests of this checkout, one line each: ``_checks.py [--quick] [--machines]``.
 
 Run by ``bin/test`` with the Python of the environment that it made.
 """
@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import Path
@@ -23,6 +23,8 @@ from _packages import BROWSERS
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 PYTEST = [sys.executable, "-m", "pytest", "-q"]
+NO_MACHINES = 69
+"""How ``bin/lab`` ends where no machines can be booted; it has said what is missing."""
 COUNTED = re.compile(r"(\d+) (passed|failed|skipped|errors?|xfailed|xpassed|deselected)")
 
 
@@ -38,6 +40,12 @@ class Check:
     """Says what is missing for it to run, if anything is."""
     beside: bool = False
     """It runs beside its neighbours that do so too: it uses one core and no clock."""
+    background: bool = False
+    """It waits for others most of its time, and runs beside all that follow."""
+    alone: bool = False
+    """It measures times: nothing may run beside it."""
+    unavailable: int | None = None
+    """The exit code by which it says that it cannot run here, which is no fault."""
 
 
 @dataclass
@@ -54,7 +62,7 @@ def tool(name: str, *arguments: str) -> list[str]:
     return [str(BIN / name), *arguments]
 
 
-def checks(quick: bool) -> list[Check]:
+def checks(quick: bool, machines: bool) -> list[Check]:
     code = ["src", "drivers", "tests", "bin"]
     # Some of their time is waiting for processes, which a third worker uses.
     processes = [*PYTEST, "-n", "3", "tests/integration"]
@@ -65,8 +73,10 @@ def checks(quick: bool) -> list[Check]:
     server, browser = [*two, "tests/integration/server"], [*two, "tests/browser"]
     makemigrations = ["-m", "django", "makemigrations", "--check", "--dry-run"]
     assets = ["-m", "bem.web.build_assets"]
+    laboratory = [str(ROOT / "bin" / "lab"), "test", "first"]
     found = [
         Check("browser assets", [sys.executable, *assets]),
+        Check("laboratory", laboratory, background=True, unavailable=NO_MACHINES),
         # The longest come first, and the short ones fill the other cores meanwhile.
         Check("types", tool("mypy"), beside=True),
         Check("playbooks", [*tool("ansible-lint"), "--offline", "-q"], beside=True),
@@ -77,20 +87,28 @@ def checks(quick: bool) -> list[Check]:
         Check("lint", tool("ruff", "check", *code), beside=True),
         Check("format", tool("ruff", "format", "--check", *code), beside=True),
         Check("unit tests", [*PYTEST, "-n", "2", "tests/unit", "tests/units"], tests=True),
-        Check("process tests", [*processes, *faults, "-m", chosen], tests=True),
         Check("server tests", server, quick=False, tests=True),
-        Check("browser tests", browser, False, True, need_browser),
-        Check("benchmarks", [*PYTEST, "tests/bench"], quick=False, tests=True),
+        Check("browser tests", browser, quick=False, tests=True, ready=need_browser),
+        Check("process tests", [*processes, *faults, "-m", chosen], tests=True, alone=True),
+        Check("benchmarks", [*PYTEST, "tests/bench"], quick=False, tests=True, alone=True),
     ]
     if not any((ROOT / "tests" / "bench").rglob("test_*.py")):
         found.pop()
-    return [check for check in found if check.quick or not quick]
+    left_out = {check.name for check in found if quick and not check.quick}
+    if not machines:
+        left_out.add("laboratory")
+    return [check for check in found if check.name not in left_out]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="bin/test", description="Run all checks and tests.")
     parser.add_argument(
         "--quick", action="store_true", help="leave out the browser and the slow tests of the demo"
+    )
+    parser.add_argument(
+        "--machines",
+        action="store_true",
+        help="also set up a laboratory on machines booted here (bin/lab test first), as root",
     )
     options = parser.parse_args()
     counts: dict[str, int] = {}
@@ -99,7 +117,7 @@ def main() -> int:
         environment = os.environ | machine(Path(folder))
         failed = [
             outcome.check.name
-            for outcome in outcomes(checks(options.quick), environment)
+            for outcome in outcomes(checks(options.quick, options.machines), environment)
             if not report(outcome, counts)
         ]
     took = time.monotonic() - began
@@ -111,13 +129,31 @@ def main() -> int:
 
 def outcomes(wanted: list[Check], environment: dict[str, str]) -> Iterator[Outcome]:
     """Run checks, those that may at once; each as soon as it is done."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for beside, neighbours in groupby(wanted, lambda check: check.beside):
-            if beside:
-                running = [pool.submit(run, check, environment) for check in neighbours]
+    waiting: list[Future[Outcome]] = []
+    with ThreadPoolExecutor(os.cpu_count()) as pool, ThreadPoolExecutor() as behind:
+        for check, neighbours in _groups(wanted):
+            if check.background:
+                # What is made of the checks' settings is none of its business.
+                waiting.append(behind.submit(run, check, dict(os.environ)))
+            elif check.beside:
+                running = [pool.submit(run, one, environment) for one in neighbours]
                 yield from (done.result() for done in as_completed(running))
             else:
-                yield from (run(check, environment) for check in neighbours)
+                if check.alone:
+                    yield from (done.result() for done in waiting)
+                    waiting.clear()
+                yield run(check, environment)
+        yield from (done.result() for done in waiting)
+
+
+def _groups(wanted: list[Check]) -> Iterator[tuple[Check, list[Check]]]:
+    """Get the first and all of those that may run at once, in their order."""
+    for beside, found in groupby(wanted, lambda check: check.beside):
+        members = list(found)
+        if beside:
+            yield members[0], members
+        else:
+            yield from ((check, [check]) for check in members)
 
 
 def run(check: Check, environment: dict[str, str]) -> Outcome:
@@ -129,6 +165,8 @@ def run(check: Check, environment: dict[str, str]) -> Outcome:
         check.command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     took_s = time.monotonic() - began
+    if done.returncode == check.unavailable:
+        return Outcome(check, took_s, f"not run:\n{(done.stdout + done.stderr).rstrip()}")
     last = done.stdout.rstrip().rpartition("\n")[2] if check.tests else "ok"
     if done.returncode == 0:
         return Outcome(check, took_s, last.strip("= "))
