@@ -64,10 +64,12 @@ def tool(name: str, *arguments: str) -> list[str]:
 
 def checks(quick: bool, machines: bool) -> list[Check]:
     code = ["src", "drivers", "tests", "bin"]
-    # Some of their time is waiting for processes, which a third worker uses.
-    processes = [*PYTEST, "-n", "3", "tests/integration"]
-    chosen = "not demo and not server" if quick else "not server"
+    # Some of their time is waiting for processes, which a third worker uses. A file's tests share
+    # what they start, and the slowest files come first.
     faults = [] if quick else ["tests/faults"]
+    by_file = ["-n", "3", "--dist", "loadfile", "--no-loadscope-reorder"]
+    processes = [*PYTEST, *by_file, *faults, "tests/integration"]
+    chosen = "not demo and not server" if quick else "not server"
     # Each worker starts servers of its own, so a file stays with one.
     two = [*PYTEST, "-n", "2", "--dist", "loadfile"]
     server, browser = [*two, "tests/integration/server"], [*two, "tests/browser"]
@@ -89,7 +91,7 @@ def checks(quick: bool, machines: bool) -> list[Check]:
         Check("unit tests", [*PYTEST, "-n", "2", "tests/unit", "tests/units"], tests=True),
         Check("server tests", server, quick=False, tests=True),
         Check("browser tests", browser, quick=False, tests=True, ready=need_browser),
-        Check("process tests", [*processes, *faults, "-m", chosen], tests=True, alone=True),
+        Check("process tests", [*processes, "-m", chosen], tests=True, alone=True),
         Check("benchmarks", [*PYTEST, "tests/bench"], quick=False, tests=True, alone=True),
     ]
     if not any((ROOT / "tests" / "bench").rglob("test_*.py")):

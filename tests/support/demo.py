@@ -3,12 +3,15 @@
 import contextlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -119,6 +122,18 @@ class Demo:
         """The journal of a station."""
         return load_settings(self.places.settings).journal_file(station)
 
+    def rows(self, query: str) -> list[Any]:
+        """Ask its database."""
+        path = self.places.data / "bem.sqlite3"
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            return database.execute(query).fetchall()
+
+    def samples(self) -> list[tuple[float, float]]:
+        """Voltage and current of all samples; their numbers have no gap."""
+        found = self.rows("SELECT seq, voltage, current FROM lab_sample ORDER BY seq")
+        assert [seq for seq, _, _ in found] == list(range(len(found)))
+        return [(voltage, current) for _, voltage, current in found]
+
     def logs(self) -> str:
         """The ends of all logs, for a failure to show."""
         ends = [
@@ -126,6 +141,17 @@ class Demo:
             for log in sorted(self.places.logs.glob("*.log"))
         ]
         return "\n".join(ends)
+
+
+def run_demo(*options: str) -> subprocess.CompletedProcess[str]:
+    """Run a demo that ends by itself."""
+    return subprocess.run(
+        [sys.executable, "-m", "bem.cli", "demo", *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
 
 
 def run_experiment(visitor: Visitor, wait_until: Callable[..., None], text: str) -> str:
@@ -150,6 +176,17 @@ def run_experiment(visitor: Visitor, wait_until: Callable[..., None], text: str)
     return path
 
 
+def _end(demo: Demo) -> None:
+    """End a demo and whatever it left."""
+    if demo.process is not None and demo.process.poll() is None:
+        demo.signal(signal.SIGTERM)
+    deadline = time.monotonic() + 10
+    while demo.all_pids() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    for pid in demo.all_pids():
+        os.kill(pid, signal.SIGKILL)
+
+
 @pytest.fixture
 def make_demo(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Callable[..., Demo]]:
     """Make demos with options of their own: ``make_demo("--speed", "60")`` is up and running."""
@@ -167,16 +204,29 @@ def make_demo(tmp_path: Path, wait_until: Callable[..., None]) -> Iterator[Calla
 
     yield make
     for demo in made:
-        if demo.process is not None and demo.process.poll() is None:
-            demo.signal(signal.SIGTERM)
-        deadline = time.monotonic() + 10
-        while demo.all_pids() and time.monotonic() < deadline:
-            time.sleep(0.05)
-        for pid in demo.all_pids():
-            os.kill(pid, signal.SIGKILL)
+        _end(demo)
 
 
 @pytest.fixture
 def demo(make_demo: Callable[..., Demo]) -> Demo:
     """A demo that is up and running."""
     return make_demo()
+
+
+@pytest.fixture(scope="module")
+def module_demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    """A demo for all tests of a module that leave it as they found it."""
+    places = open_places(tmp_path_factory.mktemp("demo"))
+    put_tables(places.data)
+    demo = Demo(places, ("--ledger",))
+    yield demo
+    _end(demo)
+
+
+@pytest.fixture
+def shared_demo(module_demo: Demo, wait_until: Callable[..., None]) -> Demo:
+    """A demo that is up and running, and that other tests use as well."""
+    if module_demo.process is None:
+        module_demo.start()
+    wait_until(module_demo.is_up, "the demo to come up", timeout_s=60)
+    return module_demo

@@ -1,5 +1,5 @@
-"""A whole demo to do things to."""
+"""Whole demos to do things to."""
 
-from support.demo import demo, make_demo
+from support.demo import demo, make_demo, module_demo, shared_demo
 
-__all__ = ["demo", "make_demo"]
+__all__ = ["demo", "make_demo", "module_demo", "shared_demo"]
