@@ -45,6 +45,8 @@ _EXTRAS = {
 """What to install for each command."""
 
 Action: TypeAlias = Callable[[Settings, argparse.Namespace], int]
+ActionAlone: TypeAlias = Callable[[argparse.Namespace], int]
+"""Of a command that needs no settings of this machine: it works where nothing is set up yet."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,16 +67,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: argparse.Namespace) -> int:
-    if arguments.command == "demo":
-        # Makes its own settings, before any process can read them.
-        from bem.demo.command import run
-
-        return run(arguments)
-    if arguments.command == "simulate":
-        # Needs nothing but its own file, so that it runs where nothing is installed yet.
-        from bem_drivers.simulation.process import simulate
-
-        return simulate(arguments.bench, arguments.folder, check=arguments.check)
+    if "alone" in arguments:
+        alone: ActionAlone = arguments.alone
+        return alone(arguments)
     if arguments.config is not None:
         # Django reads the settings a second time, by itself.
         os.environ[ENVIRONMENT_VARIABLE] = str(arguments.config)
@@ -115,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="only say whether FILE could be its definition; touches no device",
     )
-    drivers = add("drivers", _drivers, "list the drivers of this machine")
+    text = "list the drivers of this machine"
+    drivers = commands.add_parser("drivers", help=text, description=text)
+    drivers.set_defaults(alone=_drivers)
     drivers.add_argument("--json", action="store_true", help="with the settings that they take")
     devices = add("devices", _devices, "look for the devices at the ports and buses of this node")
     devices.add_argument("--json", action="store_true", help="as a list for programs")
@@ -213,6 +210,8 @@ def _add_orders(add: Callable[[str, Action, str], argparse.ArgumentParser]) -> N
 def _add_demo(commands: "argparse._SubParsersAction[_P]") -> None:
     text = "run a whole laboratory with simulated batteries on this computer"
     demo = commands.add_parser("demo", help=text, description=text)
+    # It makes its own settings, before any process can read them.
+    demo.set_defaults(alone=_demo)
     demo.add_argument(
         "--check",
         action="store_true",
@@ -242,6 +241,7 @@ def _add_demo(commands: "argparse._SubParsersAction[_P]") -> None:
 def _add_simulate(commands: "argparse._SubParsersAction[_P]") -> None:
     text = "simulate a bench of devices on pseudo-terminals, CAN or TCP around battery models"
     simulate = commands.add_parser("simulate", help=text, description=text)
+    simulate.set_defaults(alone=_simulate)
     simulate.add_argument("bench", type=Path, metavar="BENCH.yaml", help="what is on the bench")
     simulate.add_argument(
         "--folder",
@@ -264,7 +264,19 @@ def _station(settings: Settings, arguments: argparse.Namespace) -> int:
     return (make_safe if arguments.make_safe else run)(settings, arguments.id)
 
 
-def _drivers(_settings: Settings, arguments: argparse.Namespace) -> int:
+def _demo(arguments: argparse.Namespace) -> int:
+    from bem.demo.command import run
+
+    return run(arguments)
+
+
+def _simulate(arguments: argparse.Namespace) -> int:
+    from bem_drivers.simulation.process import simulate
+
+    return simulate(arguments.bench, arguments.folder, check=arguments.check)
+
+
+def _drivers(arguments: argparse.Namespace) -> int:
     from bem.station.check import list_drivers
 
     return list_drivers(as_json=arguments.json)

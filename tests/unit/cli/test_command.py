@@ -34,6 +34,14 @@ def test_a_missing_settings_file_is_named(
     assert "BEM_CONFIG" in said
 
 
+@pytest.mark.usefixtures("settings_file")
+def test_drivers_are_listed_where_nothing_is_set_up_yet(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["drivers"]) == 0
+    assert "epc" in capsys.readouterr().out
+
+
 def test_the_environment_names_the_settings_file(
     settings_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
