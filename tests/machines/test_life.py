@@ -1,5 +1,6 @@
 """A station more, a stop in good order, a node less: what a laboratory meets in its life."""
 
+import shlex
 import time
 from collections.abc import Callable
 
@@ -25,6 +26,17 @@ AT_ONCE_S = 5.0
 LIVE_S = 60.0
 LONG = "Rest for 30 minutes    record every 1 s\n"
 SHORT = "Charge at 1C for 5 seconds    record every 100 ms\n"
+
+CHECK = """
+import signal, sys
+from bem.cli.checks import known_as_running
+from bem.runtime.settings import load_settings
+
+signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+with known_as_running(load_settings()):
+    signal.pause()
+"""
+"""What ``bem calibrate`` does to be found, on a node that has no reference meter."""
 
 Enter = Callable[[Machine], Guest]
 Record = Callable[[str, object], None]
@@ -60,10 +72,18 @@ def test_what_was_stopped_in_good_order_starts_again(
     guest = enter(server)
     experiment = guest.queue(guest.idle_station("EPC 1", LIVE_S), LONG, "Stopped")
     guest.wait_until(experiment, "Running", LIVE_S)
+    node = lab.machine("cycler-1")
+    node.run(
+        "systemd-run --quiet --unit=a-check --uid=bem --setenv=BEM_CONFIG=/etc/bem/node.yaml "
+        f"/opt/bem/current/bin/python -c {shlex.quote(CHECK)}"
+    )
+    wait_for(lambda: node.run("ls /var/lib/bem/checks || true") != "", LIVE_S, "the check")
 
     controller.play("playbooks/stop.yml")
     for machine in lab.machines:
         assert running(machine) == ""
+    assert node.run("systemctl is-active a-check || true").strip() == "inactive"
+    assert node.run("ls /var/lib/bem/checks") == ""
     controller.play("playbooks/start.yml")
     controller.play("playbooks/check.yml")
 

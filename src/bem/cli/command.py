@@ -194,6 +194,9 @@ def _add_orders(add: Callable[[str, Action, str], argparse.ArgumentParser]) -> N
         "outputs are verified off",
     )
     stop_all.add_argument("--note", default="", metavar="TEXT", help="why")
+    stop_all.add_argument(
+        "--checks-only", action="store_true", help="only the calibration checks, no station"
+    )
     for name, order, text in (
         ("stop-station", "stop", "stop a station; ends with 0 only if its output is verified off"),
         ("pause", "pause", "switch a station off, to go on later at the same point"),
@@ -315,9 +318,9 @@ def _calibrations(settings: Settings, arguments: argparse.Namespace) -> int:
 
 
 def _stop_all(settings: Settings, arguments: argparse.Namespace) -> int:
-    from bem.cli.control import stop_all
+    from bem.cli.control import end_checks, stop_all
 
-    return stop_all(settings, arguments.note)
+    return end_checks(settings) if arguments.checks_only else stop_all(settings, arguments.note)
 
 
 def _enable_stations(settings: Settings, arguments: argparse.Namespace) -> int:

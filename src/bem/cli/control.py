@@ -83,6 +83,20 @@ def stop_all(settings: Settings, note: str) -> int:
     return _tell([*stopped, *ended])
 
 
+def end_checks(settings: Settings) -> int:
+    """End every calibration check of this node, and no station.
+
+    Returns:
+        The exit code: 0 if nothing was left on.
+    """
+    checks = running_checks(settings)
+    if not checks:
+        sys.stdout.write("no calibration check runs on this node\n")
+        return EXIT_DONE
+    with ThreadPoolExecutor(max_workers=len(checks)) as pool:
+        return _tell(list(pool.map(_end_check, checks)))
+
+
 def _tell(done: Sequence[Done]) -> int:
     for one in done:
         (sys.stdout if one.ok else sys.stderr).write(f"{one}\n")
