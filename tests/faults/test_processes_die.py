@@ -14,10 +14,10 @@ from contextlib import closing
 from typing import Any
 
 import pytest
+from tests.support.demo import Demo, run_experiment
 
 from bem.demo.ledger import compare, pair
 from bem.demo.visitor import Refused
-from support.demo import Demo, run_experiment
 
 WaitUntil = Callable[..., None]
 Record = Callable[[str, object], None]

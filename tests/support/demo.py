@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.support.records import put_tables
 
 from bem.demo.ledger import Ledger
 from bem.demo.machine import SIGN_IN, free_port
@@ -18,7 +19,6 @@ from bem.demo.places import Places, open_places
 from bem.demo.supervision import running_processes
 from bem.demo.visitor import Visitor
 from bem.runtime.settings import load_settings
-from support.records import put_tables
 
 STATIONS = ("epc-1", "epc-2", "virtual-1")
 BATTERY = {

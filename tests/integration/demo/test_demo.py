@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from support.demo import Demo
+from tests.support.demo import Demo
 
 WaitUntil = Callable[..., None]
 MakeDemo = Callable[..., Demo]
