@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from typing import Any
 
 import django
 
@@ -13,7 +14,7 @@ def main() -> int:
     django.setup()
     from bem.lab.models import Node, Station
 
-    nodes = {
+    nodes: dict[str, dict[str, Any]] = {
         node.id: {
             "online": node.online,
             "last_seen": node.last_seen.isoformat(timespec="seconds"),

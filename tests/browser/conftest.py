@@ -3,12 +3,19 @@
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.test import Client
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    Page,
+    expect,
+    sync_playwright,
+)
 from pytest_django.live_server_helper import LiveServer
 from tests.support.browsing import note_complaints
 
@@ -67,7 +74,7 @@ def open_page(browser: Browser, live_server: LiveServer) -> Iterator[OpenPage]:
         *,
         width: int = 1440,
         height: int = 900,
-        color_scheme: str = "light",
+        color_scheme: Literal["dark", "light"] = "light",
     ) -> Page:
         context = browser.new_context(
             base_url=live_server.url,
@@ -77,7 +84,9 @@ def open_page(browser: Browser, live_server: LiveServer) -> Iterator[OpenPage]:
         contexts.append(context)
         context.set_default_timeout(TIMEOUT_MS)
         if role is not None:
-            context.add_cookies([_session(role, live_server.url)])
+            context.add_cookies(
+                [{"name": "bem_session", "value": _session(role), "url": live_server.url}]
+            )
         page = context.new_page()
         note_complaints(page, troubles)
         page.on(
@@ -96,13 +105,14 @@ def open_page(browser: Browser, live_server: LiveServer) -> Iterator[OpenPage]:
     assert troubles == []
 
 
-def _session(role: str, url: str) -> dict[str, str]:
+def _session(role: str) -> str:
     user, _ = Account.objects.get_or_create(username=f"{role}-of-the-lab")
     # A transactional test takes the rows of migrations away with everything else.
     user.groups.add(Group.objects.get_or_create(name=role)[0])
     client = Client()
     client.force_login(user)
-    return {"name": "bem_session", "value": client.cookies["bem_session"].value, "url": url}
+    session: str = client.cookies["bem_session"].value
+    return session
 
 
 @pytest.fixture

@@ -207,6 +207,7 @@ def test_what_will_happen_is_shown_before_queueing(page: Page, laboratory: Labor
     expect(page.locator("[data-expected-plot] canvas")).to_be_visible()
     queued = Experiment.objects.latest("pk")
     assert queued.parameters == {"rate": "1C"}
+    assert queued.expected is not None
     assert queued.expected["ending"] == "finished"
 
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser
+from tests.support.demo import Demo, demo, make_demo, run_experiment
 
 from bem.demo.machine import SIGN_IN
-from support.demo import Demo, demo, make_demo, run_experiment
 
 __all__ = ["demo", "make_demo"]
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(180)]

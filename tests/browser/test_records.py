@@ -13,8 +13,7 @@ import pytest
 import yaml
 from playwright.sync_api import Browser, Page, expect
 from tests.support.browsing import note_complaints
-
-from support.records import put_tables
+from tests.support.records import put_tables
 
 PASSWORD = "a password for a test"
 STATION = """

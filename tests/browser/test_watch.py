@@ -178,8 +178,13 @@ def test_a_hidden_tab_gives_its_connection_back(
         document.dispatchEvent(new Event("visibilitychange"));
     }"""
     page.evaluate(hide, True)
-    # The server notices when it next writes.
-    wait_until(lambda: (bench.say(3.7), bench.hub.subscribers == 0)[1], "the stream to end")
+
+    def ended() -> bool:
+        # The server notices when it next writes.
+        bench.say(3.7)
+        return bench.hub.subscribers == 0
+
+    wait_until(ended, "the stream to end")
     page.evaluate(hide, False)
     _watched(bench, wait_until)
 

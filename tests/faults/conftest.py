@@ -1,5 +1,5 @@
 """A whole demo to do things to."""
 
-from support.demo import demo, make_demo
+from tests.support.demo import demo, make_demo
 
 __all__ = ["demo", "make_demo"]

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable
 
 import pytest
+from tests.support.demo import Demo, run_experiment
 
 from bem.demo.ledger import compare, pair
 from bem.demo.visitor import Refused
-from support.demo import Demo, run_experiment
 
 WaitUntil = Callable[..., None]
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(300)]

@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 
 import pytest
+from tests.support.demo import Demo, run_experiment
 
 from bem.demo.ledger import compare, pair
-from support.demo import Demo, run_experiment
 
 WaitUntil = Callable[..., None]
 Record = Callable[[str, object], None]

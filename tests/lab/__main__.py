@@ -12,17 +12,17 @@ from pathlib import Path
 
 import yaml
 
-from lab import scenarios, vm
-from lab.controller import FIRST_ACCOUNT, Controller
-from lab.image import remove_images
-from lab.inventory import node_number
-from lab.machines import Lab, Machine, alone
-from lab.missing import LABORATORY
-from lab.places import WEB_PORT, network, state_folder
-from lab.plan import SUITES, Place, Plan, PlanError, read_plan
-from lab.relay import Relay
-from lab.shell import LabError
-from lab.simulators import converters, files
+from . import scenarios, vm
+from .controller import FIRST_ACCOUNT, Controller
+from .image import remove_images
+from .inventory import node_number
+from .machines import Lab, Machine, alone
+from .missing import LABORATORY
+from .places import WEB_PORT, network, state_folder
+from .plan import SUITES, Place, Plan, PlanError, read_plan
+from .relay import Relay
+from .shell import LabError
+from .simulators import converters, files
 
 ABOUT = """\
 Boot a laboratory on this computer: one server and two cycler nodes as real Debian machines with

@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab import processes
-from lab.processes import Process
-from lab.shell import attempt, call
+from . import processes
+from .processes import Process
+from .shell import attempt, call
 
 CGROUPS = Path("/sys/fs/cgroup")
 REBOOT = 133

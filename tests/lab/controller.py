@@ -10,10 +10,10 @@ from pathlib import Path
 
 import yaml
 
-from lab.inventory import write_inventory
-from lab.machines import Lab
-from lab.places import ROOT
-from lab.shell import LabError, attempt
+from .inventory import write_inventory
+from .machines import Lab
+from .places import ROOT
+from .shell import LabError, attempt
 
 BIN = Path(sys.executable).parent
 FIRST_ACCOUNT = "admin"

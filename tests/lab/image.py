@@ -9,9 +9,9 @@ import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab.places import cache_folder, remove_if_empty
-from lab.shell import LabError, call
-from lab.simulators import USER
+from .places import cache_folder, remove_if_empty
+from .shell import LabError, call
+from .simulators import USER
 
 PACKAGES = (
     "apt",

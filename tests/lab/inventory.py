@@ -7,9 +7,9 @@ from typing import Any
 
 import yaml
 
-from lab.places import Network
-from lab.plan import Place, Plan
-from lab.simulators import node_variables
+from .places import Network
+from .plan import Place, Plan
+from .simulators import node_variables
 
 HEADING = "# Written by bin/lab.\n"
 

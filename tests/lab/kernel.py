@@ -11,10 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.image import clear_interims
-from lab.machines import alone
-from lab.places import cache_folder
-from lab.shell import LabError, call
+from .image import clear_interims
+from .machines import alone
+from .places import cache_folder
+from .shell import LabError, call
 
 SUITE = "bookworm"
 PACKAGES = ("busybox-static", "linux-image-amd64")

@@ -21,12 +21,12 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from lab import image as images
-from lab import wires
-from lab.boot import Boot
-from lab.places import HOST_OCTET, NAME, Network, cache_folder, remove_if_empty, state_folder
-from lab.plan import Place, Plan, read_plan
-from lab.shell import LabError, attempt, call
+from . import image as images
+from . import wires
+from .boot import Boot
+from .places import HOST_OCTET, NAME, Network, cache_folder, remove_if_empty, state_folder
+from .plan import Place, Plan, read_plan
+from .shell import LabError, attempt, call
 
 READY_SECONDS = 120.0
 SSH_WAIT_SECONDS = 5

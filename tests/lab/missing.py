@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.places import WEB_PORT, Network, cache_folder, network, state_folder
+from .places import WEB_PORT, Network, cache_folder, network, state_folder
 
 TOOLS = {
     "systemd-nspawn": "systemd-container",

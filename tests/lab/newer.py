@@ -11,8 +11,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.places import ROOT
-from lab.shell import LabError
+from .places import ROOT
+from .shell import LabError
 
 VERSION = "0.2.0"
 COLUMN = "remark_of_newer_release"

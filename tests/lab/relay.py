@@ -3,8 +3,8 @@
 import json
 from pathlib import Path
 
-from lab import processes
-from lab.processes import Process
+from . import processes
+from .processes import Process
 
 PROXY = "/usr/lib/systemd/systemd-socket-proxyd"
 

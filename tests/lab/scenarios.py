@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.controller import BIN, Controller
-from lab.machines import Lab
-from lab.places import ROOT, network
-from lab.plan import Plan
+from .controller import BIN, Controller
+from .machines import Lab
+from .places import ROOT, network
+from .plan import Plan
 
 FOLDER = ROOT / "tests" / "molecule"
 BASE = FOLDER / "base.yml"

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.plan import Place
+from .plan import Place
 
 FOLDER = "/run/bem-simulator"
 PYTHON = "/opt/bem/current/bin/python"

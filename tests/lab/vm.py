@@ -18,9 +18,9 @@ import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from pathlib import Path
 
-from lab.kernel import Kernel, kernel
-from lab.places import ROOT
-from lab.shell import LabError
+from .kernel import Kernel, kernel
+from .places import ROOT
+from .shell import LabError
 
 TESTS = "tests/vm"
 LONGEST_S = 7200

@@ -4,8 +4,8 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab.places import HOST_OCTET, Network
-from lab.shell import attempt, call
+from .places import HOST_OCTET, Network
+from .shell import attempt, call
 
 FORWARD = Path("/proc/sys/net/ipv4/ip_forward")
 

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from lab.controller import FIRST_ACCOUNT, Controller
-from lab.machines import Lab, Machine
-from lab.visit import Guest, wait_for
+from tests.lab.controller import FIRST_ACCOUNT, Controller
+from tests.lab.machines import Lab, Machine
+from tests.lab.visit import Guest, wait_for
 
 NEEDS = "needs a booted laboratory: sudo bin/lab test, or BEM_LAB_NAME=NAME of one that is up"
 ENTER_S = 180.0

@@ -10,11 +10,11 @@ from http.client import HTTPException
 from itertools import pairwise
 
 import pytest
+from tests.lab.machines import Machine, in_parallel
+from tests.lab.shell import LabError, attempt
+from tests.lab.visit import Guest, wait_for
 
 from bem.demo.visitor import Refused
-from lab.machines import Machine, in_parallel
-from lab.shell import LabError, attempt
-from lab.visit import Guest, wait_for
 
 TAKE_OVER_S = 20.0
 ANSWER_S = 20.0

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from lab import leaks
-from lab.controller import Controller, changed
-from lab.machines import Machine
-from lab.places import ROOT
-from lab.visit import Guest, wait_for
+from tests.lab import leaks
+from tests.lab.controller import Controller, changed
+from tests.lab.machines import Machine
+from tests.lab.places import ROOT
+from tests.lab.visit import Guest, wait_for
 
 PROFILE = """\
 Rest for 2 seconds                                record every 100 ms

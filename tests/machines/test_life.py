@@ -6,10 +6,9 @@ from collections.abc import Callable
 
 import pytest
 import yaml
-
-from lab.controller import Controller
-from lab.machines import Lab, Machine
-from lab.visit import Guest, wait_for
+from tests.lab.controller import Controller
+from tests.lab.machines import Lab, Machine
+from tests.lab.visit import Guest, wait_for
 
 NEW = {
     "node": "cycler-1",

@@ -2,7 +2,7 @@
 
 import re
 
-from lab.machines import Machine
+from tests.lab.machines import Machine
 
 MINIMUM = (8, 0)
 

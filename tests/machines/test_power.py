@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
-
-from lab.machines import Lab, Machine, in_parallel
-from lab.visit import Guest, wait_for
+from tests.lab.machines import Lab, Machine, in_parallel
+from tests.lab.visit import Guest, wait_for
 
 LONG = "Charge at C/10 for 10 minutes    record every 100 ms\n"
 BACK_S = 90.0

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from lab.controller import Controller, changed
-from lab.machines import Lab, Machine
-from lab.visit import Guest, wait_for
+from tests.lab.controller import Controller, changed
+from tests.lab.machines import Lab, Machine
+from tests.lab.visit import Guest, wait_for
 
 SHORT = """\
 Charge at 1C for 5 seconds                        record every 100 ms

@@ -12,12 +12,11 @@ import paho.mqtt.client as mqtt
 import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
-
-from lab.asking import Asking, asking
-from lab.controller import Controller, changed
-from lab.machines import Lab, Machine
-from lab.shell import LabError
-from lab.visit import Guest, wait_for
+from tests.lab.asking import Asking, asking
+from tests.lab.controller import Controller, changed
+from tests.lab.machines import Lab, Machine
+from tests.lab.shell import LabError
+from tests.lab.visit import Guest, wait_for
 
 ROTATE = "playbooks/rotate-secrets.yml"
 PAGES = {"/experiments/": "/sign-out/", "/healthz": '"database": "ok"'}

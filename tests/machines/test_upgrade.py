@@ -12,12 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-from lab.asking import Asking, asking
-from lab.controller import Controller
-from lab.machines import Lab, Machine
-from lab.newer import COLUMN, VERSION, Newer, make_newer
-from lab.visit import Guest, wait_for
+from tests.lab.asking import Asking, asking
+from tests.lab.controller import Controller
+from tests.lab.machines import Lab, Machine
+from tests.lab.newer import COLUMN, VERSION, Newer, make_newer
+from tests.lab.visit import Guest, wait_for
 
 PAGES = {"/sign-in/": "csrfmiddlewaretoken", "/healthz": '"database": "ok"'}
 PER_SECOND = 10.0

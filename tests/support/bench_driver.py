@@ -100,9 +100,9 @@ def install(folder: Path) -> dict[str, str]:
     package.mkdir(parents=True)
     (package / "METADATA").write_text("Metadata-Version: 2.1\nName: bench-driver\nVersion: 0\n")
     (package / "entry_points.txt").write_text(
-        "[bem.drivers]\nbench = support.bench_driver:DRIVER\n"
+        "[bem.drivers]\nbench = tests.support.bench_driver:DRIVER\n"
     )
-    tests = Path(__file__).resolve().parents[1]
+    checkout = Path(__file__).resolve().parents[2]
     before = os.environ.get("PYTHONPATH")
-    paths = [str(folder), str(tests), *([before] if before else [])]
+    paths = [str(folder), str(checkout), *([before] if before else [])]
     return {"PYTHONPATH": os.pathsep.join(paths)}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.records import put_tables
 
 from bem.demo.ledger import Ledger
 from bem.demo.machine import SIGN_IN, free_port
@@ -21,7 +22,6 @@ from bem.demo.places import Places, open_places
 from bem.demo.supervision import running_processes
 from bem.demo.visitor import Visitor
 from bem.runtime.settings import load_settings
-from support.records import put_tables
 
 STATIONS = ("epc-1", "epc-2", "virtual-1")
 BATTERY = {

@@ -24,4 +24,5 @@ settings.register_profile("fuzz", settings.get_profile("bem"), max_examples=EXAM
 def fuzz(test: Test) -> Test:
     """Run a hypothesis test with as many examples as asked for, and the time they take."""
     patient = pytest.mark.timeout(max(LEAST_TIMEOUT_S, EXAMPLES * SECONDS_PER_EXAMPLE))
-    return pytest.mark.fuzz(patient(settings(settings.get_profile("fuzz"))(test)))
+    marked: Test = pytest.mark.fuzz(patient(settings(settings.get_profile("fuzz"))(test)))
+    return marked

@@ -21,6 +21,7 @@ from tests.vm.kernel_link import KernelLink
 from bem_drivers.base import Device
 from bem_drivers.bms.driver import BmsDriver
 from bem_drivers.epc.driver import EpcDriver
+from bem_drivers.simulation.frame_orders import FaultyFrames
 
 ON_CAN: dict[str, tuple[Callable[..., Device], list[tuple[int, int]]]] = {
     "epc": (EpcDriver, [(0x130, 0x7F0)]),
@@ -45,6 +46,7 @@ def on_the_bus() -> Iterator[Callable[[Maker], Maker]]:
         def put_up(clock: ManualClock, number: int, changes: Mapping[str, object]) -> Bench:
             bench = maker.put_up(clock, number, changes)
             (unit,) = bench.units
+            assert isinstance(unit, FaultyFrames)
             vcan = VirtualInterface(f"vcan-{maker.name}-{len(ends)}")
             link = KernelLink(vcan, filters, unit, clock)
             ends.append((link, vcan))

@@ -10,11 +10,10 @@ from bem_drivers.epc.simulator_firmware import Firmware
 from bem_drivers.epc.simulator_mail import SLOT_END_NS, SLOT_NS, Mailboxes
 from bem_drivers.epc.simulator_run import NS_PER_S
 from bem_drivers.epc.simulator_stage import QUANTITIES, EpcUnitSettings, PowerStage
-from bem_drivers.epc.simulator_wire import Record, UnitFrame
+from bem_drivers.epc.simulator_wire import Record
 from bem_drivers.simulation.faults import changed
 from bem_drivers.simulation.sensor import Sensors, sensor_orders
-
-__all__ = ["EpcUnit", "Record", "UnitFrame"]
+from bem_drivers.simulation.spec import UnitFrame
 
 IDLE_LOOK_SLOTS = 10
 RUNNING_LOOK_SLOTS = 3

@@ -45,10 +45,10 @@ from bem_drivers.epc.simulator_wire import (
     Record,
     Step,
     Trap,
-    UnitFrame,
     pack_status,
     pack_temperatures,
 )
+from bem_drivers.simulation.spec import UnitFrame
 
 TEMPERATURE_NS = NS_PER_S
 PERIOD_NS = 10 * NS_PER_MS

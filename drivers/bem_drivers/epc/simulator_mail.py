@@ -6,7 +6,7 @@ each) of a slot, status and periodic frames leave in its third, news of the mode
 
 from collections import deque
 
-from bem_drivers.epc.simulator_wire import UnitFrame
+from bem_drivers.simulation.spec import UnitFrame
 
 TICK_NS = 100_000
 SLOT_NS = 100 * TICK_NS

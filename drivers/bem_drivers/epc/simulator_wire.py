@@ -55,13 +55,6 @@ class Trap(StrEnum):
     INVERTED_LIMITS = "T-5"
 
 
-class UnitFrame(NamedTuple):
-    """A frame of the unit: identifier on the bus and data."""
-
-    can_id: int
-    data: bytes
-
-
 @dataclass(frozen=True, slots=True)
 class Step:
     """The contents of a MODE frame: mV, mA, 0.1 W; a time limit in ms."""

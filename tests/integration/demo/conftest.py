@@ -1,5 +1,5 @@
 """Whole demos to do things to."""
 
-from support.demo import demo, make_demo, module_demo, shared_demo
+from tests.support.demo import demo, make_demo, module_demo, shared_demo
 
 __all__ = ["demo", "make_demo", "module_demo", "shared_demo"]

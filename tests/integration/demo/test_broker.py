@@ -104,7 +104,7 @@ def connect(broker: Broker, wait_until: WaitUntil) -> Iterator[Callable[..., Cli
             client.subscribed += 1
 
         def received(_client: object, _data: object, message: mqtt.MQTTMessage) -> None:
-            client.received.append((message.topic, message.payload))
+            client.received.append((message.topic, bytes(message.payload)))
 
         raw.on_connect, raw.on_subscribe, raw.on_message = connected, subscribed, received
         raw.connect_async("127.0.0.1", broker.port, keepalive=10)

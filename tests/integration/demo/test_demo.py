@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from support.demo import STATIONS, Demo, run_demo
+from tests.support.demo import STATIONS, Demo, run_demo
 
 WaitUntil = Callable[..., None]
 MakeDemo = Callable[..., Demo]

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from support.demo import Demo, run_experiment
+from tests.support.demo import Demo, run_experiment
 
 pytestmark = [pytest.mark.demo, pytest.mark.timeout(180)]
 MEASURED_S = 15.0

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from support.demo import STATIONS, Demo, run_demo
+from tests.support.demo import STATIONS, Demo, run_demo
 
 WaitUntil = Callable[..., None]
 

@@ -20,12 +20,12 @@ from typing import Any
 
 import pytest
 import yaml
+from tests.support.records import put_tables
 
 from bem.domain.limits import Limits
 from bem.domain.program import Compare, End, Mode, Program, Quantity, Setpoint, StepOp
 from bem.node.locks import holder
 from bem.runtime.settings import Settings, load_settings
-from support.records import put_tables
 
 _QUEUE = """
 import json, sys, django

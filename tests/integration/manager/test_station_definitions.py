@@ -48,7 +48,8 @@ def operate(laboratory: "Laboratory", what: str, slug: str, given: object = None
 
 def outcome(laboratory: "Laboratory", command: str) -> tuple[str, str]:
     found = laboratory.rows("SELECT status, reason FROM lab_command WHERE id = ?", command)
-    return found[0]
+    ending: tuple[str, str] = found[0]
+    return ending
 
 
 def ended(laboratory: "Laboratory", command: str) -> bool:

@@ -99,14 +99,18 @@ def test_it_goes_to_the_next_when_one_dies_and_back_when_that_dies(
     for host in HOSTS:
         brokers.start(host)
     link = link_to(*HOSTS)
+
+    def at(host: str) -> Callable[[], bool]:
+        return lambda: link.connected and link.host == host
+
     wait_until(lambda: link.connected, "the link")
     assert link.host == HOSTS[0]
     brokers.kill(HOSTS[0])
-    wait_until(lambda: link.connected and link.host == HOSTS[1], "the other", timeout_s=10)
+    wait_until(at(HOSTS[1]), "the other", timeout_s=10)
     brokers.start(HOSTS[0])
     assert link.connected
     brokers.kill(HOSTS[1])
-    wait_until(lambda: link.connected and link.host == HOSTS[0], "the first", timeout_s=10)
+    wait_until(at(HOSTS[0]), "the first", timeout_s=10)
 
 
 def test_hosts_that_are_none_do_not_keep_it_from_the_one_that_is(

@@ -221,10 +221,10 @@ class MariaDB(Program):
         import MySQLdb
 
         try:
-            self.connect().close()
+            with contextlib.closing(self.connect()):
+                return True
         except MySQLdb.OperationalError:
             return False
-        return True
 
 
 class RabbitMQ(Program):

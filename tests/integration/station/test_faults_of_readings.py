@@ -1,8 +1,8 @@
 """The table of faults, as far as the readings show them: each in a real process, one after another.
 
-The device of ``support.bench_driver`` measures wrongly while its battery is well: only the station
-can switch it off. The device's own ledger tells when the fault was first read and when the output
-went off. Times of docs/safety.md: ``--junit-xml`` has them as ``off_s``.
+The device of ``tests.support.bench_driver`` measures wrongly while its battery is well: only the
+station can switch it off. The device's own ledger tells when the fault was first read and when the
+output went off. Times of docs/safety.md: ``--junit-xml`` has them as ``off_s``.
 """
 
 import json
@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 from tests.integration.station.conftest import StationProcess
+from tests.support import bench_driver
 
 from bem.domain.limits import Compare, Limit, Limited, Limits
 from bem.domain.program import Program
-from support import bench_driver
 
 Wait = Callable[..., None]
 Record = Callable[[str, object], None]

@@ -42,9 +42,10 @@ def cycling(charging: Program) -> Program:
 
 def _resumed(station: "StationProcess") -> bool:
     try:
-        return station.ask("live").body["activity"] == "running"
+        activity: str = station.ask("live").body["activity"]
     except Exception:  # noqa: BLE001 - its socket is not there yet
         return False
+    return activity == "running"
 
 
 def test_killed_at_any_instant_it_goes_on_without_a_double_or_a_gap_in_the_numbers(

@@ -297,7 +297,7 @@ def test_systemd_is_told(make_station: Make, tmp_path: Path, wait_until: Wait) -
         finally:
             os.environ.clear()
             os.environ.update(before)
-        heard = []
+        heard: list[bytes] = []
         while heard.count(b"WATCHDOG=1") < 5:
             heard.append(listener.recv(4096))
         assert heard.count(b"READY=1") == 1

@@ -182,7 +182,7 @@ def test_with_a_source_what_cannot_be_is_refused_before_it_is_on(
     why: str,
 ) -> None:
     (tmp_path / "source.yaml").write_text(yaml.safe_dump(source))
-    files = ("--meter", str(tmp_path / "meter.yaml"))
+    files: tuple[str, ...] = ("--meter", str(tmp_path / "meter.yaml"))
     if source is not None:
         files += ("--source", str(tmp_path / "source.yaml"))
     assert bem("calibrate", "one", *files, *SOURCE_OPTIONS, *options) == 2

@@ -105,7 +105,10 @@ def test_a_whole_adapter_in_use_stands_for_the_devices_behind_it() -> None:
 
 
 def test_what_others_use_and_what_nobody_knows_is_told() -> None:
-    seen = [InUse("serial /dev/b", "process 7 (minicom)"), Unknown("serial /dev/a", "hello")]
+    seen: list[InUse | Unknown] = [
+        InUse("serial /dev/b", "process 7 (minicom)"),
+        Unknown("serial /dev/a", "hello"),
+    ]
     unknown, used = put_together([], {}, seen, {})
     assert (used.state, used.by) == ("used", "process 7 (minicom)")
     assert (unknown.state, unknown.answered) == ("unknown", "hello")

@@ -6,10 +6,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from roles.backup.files import bem_backup as backup
 
-from support.plugins import load
-
-backup = load("roles/backup/files/bem_backup.py")
 NOW = datetime(2026, 3, 31, 12, tzinfo=UTC)
 
 
@@ -17,10 +15,16 @@ def name(at: datetime) -> str:
     return f"bem-bem-server-{at:%Y%m%dT%H%M%SZ}.tar"
 
 
+def made_at(backup_name: str) -> datetime:
+    at = backup.stamp_of(backup_name)
+    assert at is not None
+    return at
+
+
 def test_a_year_of_nights_leaves_days_weeks_and_months() -> None:
     nights = [name(NOW - timedelta(days=days, hours=10)) for days in range(365)]
     kept = backup.to_keep(nights, NOW, daily=7, weekly=4, monthly=12)
-    days = sorted((backup.stamp_of(one) for one in kept), reverse=True)
+    days = sorted(map(made_at, kept), reverse=True)
 
     assert [(NOW - at).days for at in days[:7]] == list(range(7))
     assert {f"{at:%Y-%m}" for at in days} >= {
@@ -61,13 +65,13 @@ def test_retention_never_grows_without_bound_and_asking_twice_changes_nothing(
     kept = backup.to_keep(names, NOW, daily, weekly, monthly)
 
     assert kept <= names
-    assert len([one for one in kept if NOW - backup.stamp_of(one) >= timedelta(days=1)]) <= (
+    assert len([one for one in kept if NOW - made_at(one) >= timedelta(days=1)]) <= (
         daily + weekly + monthly + 1
     )
     assert backup.to_keep(kept, NOW, daily, weekly, monthly) == kept
 
 
-def read(dump: str) -> "backup.DumpReader":
+def read(dump: str) -> backup.DumpReader:
     reader = backup.DumpReader()
     for line in dump.encode().splitlines(keepends=True):
         reader.feed(line)

@@ -5,13 +5,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-
-from support.plugins import load
+from playbooks.filter_plugins import health
 
 NOW_S = datetime(2026, 3, 1, 12, tzinfo=UTC).timestamp()
-
-
-health = load("playbooks/filter_plugins/health.py")
 
 
 def unit(**changed: str) -> str:
@@ -50,7 +46,7 @@ def unit(**changed: str) -> str:
         ),
     ],
 )
-def test_units(changed: dict[str, str], state: str, remark: str) -> None:
+def test_units(changed: dict[str, str], state: health.State, remark: str) -> None:
     assert list(health.units(unit(**changed))) == [health.Row("bem-web.service", state, remark)]
 
 
@@ -119,7 +115,9 @@ def tracking(offset_s: float, leap: str = "Normal") -> dict[str, Any]:
         ({"rc": 1, "stderr": "506"}, True, "ok", "kept by the host of this container"),
     ],
 )
-def test_clock(answer: dict[str, Any], in_container: bool, state: str, remark: str) -> None:
+def test_clock(
+    answer: dict[str, Any], in_container: bool, state: health.State, remark: str
+) -> None:
     assert list(health.clock(answer, in_container)) == [health.Row("clock", state, remark)]
 
 
@@ -135,7 +133,7 @@ def test_clock(answer: dict[str, Any], in_container: bool, state: str, remark: s
         ),
     ],
 )
-def test_certificates(end: str, state: str, remark: str) -> None:
+def test_certificates(end: str, state: health.State, remark: str) -> None:
     answer = {"item": "/etc/bem/web.pem", "stdout": f"notAfter={end}"}
 
     [row] = health.certificates([answer], NOW_S)

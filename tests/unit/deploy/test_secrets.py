@@ -5,10 +5,8 @@ from typing import Any
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from playbooks.action_plugins import bem_secrets as secrets
 
-from support.plugins import load
-
-secrets = load("playbooks/action_plugins/bem_secrets.py")
 NODES = ["cycler-1", "cycler-2"]
 
 

@@ -106,10 +106,23 @@ def limit(
     )
 
 
-def at(seconds: float, **changes: float) -> Progress:
+def at(
+    seconds: float,
+    *,
+    charge: float = 0.0,
+    step_started_us: int = 0,
+    step_us: int | None = None,
+    step_charge: float = 0.0,
+) -> Progress:
     """Progress of a run whose step began with it."""
-    values = {"charge": 0.0, "step_started_us": 0, "step_charge": 0.0, "step_us": seconds * S}
-    return Progress(elapsed_us=round(seconds * S), **{**values, **changes})
+    elapsed_us = round(seconds * S)
+    return Progress(
+        elapsed_us=elapsed_us,
+        charge=charge,
+        step_started_us=step_started_us,
+        step_us=elapsed_us if step_us is None else step_us,
+        step_charge=step_charge,
+    )
 
 
 def judge_all(

@@ -34,6 +34,12 @@ class Battery(Protocol):
     def temperature(self) -> float: ...
 
 
+class Link(Protocol):
+    """The end of a wire."""
+
+    unplugged: bool
+
+
 @dataclass
 class Bench:
     """A device, the simulated units and links behind it, and the battery that they share.
@@ -46,7 +52,7 @@ class Bench:
     battery: Battery
     make: Callable[[], Device]
     units: Sequence[LineUnit | CanUnit] = ()
-    links: Sequence[LoopbackLine | UnitLink] = ()
+    links: Sequence[Link] = ()
 
     @property
     def power_device(self) -> PowerDevice:

@@ -24,7 +24,7 @@ from bem_drivers.pair.driver import PairDevice
 from bem_drivers.registry import DriverSpec
 from bem_drivers.scpi.meter import ScpiMeter
 from bem_drivers.scpi.power import ScpiPower
-from bem_drivers.simulation import Faulty
+from bem_drivers.simulation import Faulty, LoopbackLine
 from bem_drivers.simulation.circuit import Terminals
 from bem_drivers.virtual import VirtualDevice
 
@@ -108,16 +108,15 @@ def _pair(clock: ManualClock, number: int, changes: Mapping[str, object]) -> Ben
     }
     described = pair.PairSettings.model_validate({**PAIR, **changes})
 
+    def driver(side: str) -> ScpiPower:
+        spec, _ = sides[side]
+        settings: Any = spec.settings.model_validate(getattr(described, side).settings)
+        link, _ = ends[side]
+        assert isinstance(link, LoopbackLine)
+        return ScpiPower(settings, clock, link)
+
     def made() -> Device:
-        drivers = {
-            side: ScpiPower(
-                spec.settings.model_validate(getattr(described, side).settings),
-                clock,
-                ends[side][0],
-            )
-            for side, (spec, _) in sides.items()
-        }
-        return PairDevice(described, clock, drivers["source"], drivers["load"])
+        return PairDevice(described, clock, driver("source"), driver("load"))
 
     return Bench(
         clock,

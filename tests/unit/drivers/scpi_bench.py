@@ -113,7 +113,8 @@ def power_bench(
     clock: ManualClock,
     description: SourceDescription | LoadDescription,
     poles: Poles | None = None,
-    **unit: str,
+    *,
+    identity: str | None = None,
 ) -> Bench:
     """Put up an instrument and its unopened driver."""
     poles = poles or Poles()
@@ -123,7 +124,7 @@ def power_bench(
         poles,
         poles.connect(),
         lambda at_ns, kind, facts: ledger.append((at_ns, kind, dict(facts))),
-        **unit,
+        identity=identity,
     )
     faulty = Faulty(simulated)
     link = LoopbackLine(faulty, clock, "bench")
@@ -138,10 +139,10 @@ def power_bench(
 
 
 def meter_bench(
-    clock: ManualClock, description: MeterDescription, poles: Poles | None = None, **unit: str
+    clock: ManualClock, description: MeterDescription, *, numbers: str = "+.6E"
 ) -> tuple[ScpiMeter, Faulty, LoopbackLine]:
     """Put up a meter and its unopened driver."""
-    faulty = Faulty(ScpiMeterUnit(description, poles or Poles(), **unit))
+    faulty = Faulty(ScpiMeterUnit(description, Poles(), numbers=numbers))
     link = LoopbackLine(faulty, clock, "bench")
     settings = MeterSettings(address=ADDRESS, description=description.model_dump(mode="json"))
     return ScpiMeter(settings, clock, link), faulty, link

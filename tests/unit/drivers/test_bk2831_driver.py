@@ -20,6 +20,7 @@ from bem_drivers.base import (
     WrongDevice,
 )
 from bem_drivers.bk2831 import DRIVER
+from bem_drivers.bk2831.settings import Bk2831Serial, Bk2831Settings
 
 
 @pytest.fixture
@@ -49,7 +50,10 @@ class TestOpening:
         assert (identity.serial, identity.firmware) == ("77", "Ver2.0")
 
     def test_its_port_needs_no_more_than_a_name(self) -> None:
-        address = DRIVER.settings.model_validate({"address": ADDRESS}).address
+        settings = DRIVER.settings.model_validate({"address": ADDRESS})
+        assert isinstance(settings, Bk2831Settings)
+        address = settings.address
+        assert isinstance(address, Bk2831Serial)
         assert (address.baudrate, address.parity, address.stop_bits) == (38_400, "none", 1)
 
     def test_nobody_there(self, clock: ManualClock) -> None:

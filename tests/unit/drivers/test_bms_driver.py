@@ -78,7 +78,7 @@ class TestOpening:
             bench.link.there = False
             return original()
 
-        bench.unit.next_due_ns = pull
+        bench.unit.next_due_ns = pull  # type: ignore[method-assign]  # one test's unit
         with pytest.raises(DeviceNotFound, match="unplugged"):
             bench.driver.open()
 
@@ -335,7 +335,7 @@ class TestPlugging:
         receive = bench.link.receive
         last = [Frame(0x101, b"\x10ERROR\x00\x10")]
 
-        def pulled(_timeout_s: float) -> Frame | None:
+        def pulled(timeout_s: float) -> Frame | None:
             if last:
                 return last.pop()
             raise CommunicationLost("the adapter is unplugged")

@@ -6,8 +6,8 @@ import pytest
 from tests.unit.drivers.bms_bench import STACK
 
 from bem_drivers.bms.simulator import BmsUnit, BmsUnitSettings
-from bem_drivers.epc.simulator import UnitFrame
 from bem_drivers.model import BatteryModel, BatteryModelSettings
+from bem_drivers.simulation.spec import UnitFrame
 
 S = 1_000_000_000
 

@@ -247,7 +247,7 @@ class TestTrouble:
         frame: can.Message,
         words: str,
     ) -> None:
-        script.acts = [frame] * 20 + [DATA, DATA]
+        script.acts = [*([frame] * 20), DATA, DATA]
         assert scripted.receive(1.0) == Frame(0x13C, b"\x01")
         assert scripted.receive(1.0) == Frame(0x13C, b"\x01")
         begun, ended = logged(caplog)

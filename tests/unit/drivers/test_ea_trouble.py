@@ -62,7 +62,7 @@ class TestTroubleUnderPower:
     def test_an_error_of_the_unit_is_read_within_a_second(self, bench: EaBench) -> None:
         bench.driver.read()
         bench.unit.receive("NONSENSE", bench.clock.now_ns)
-        faults = []
+        faults: list[str] = []
         for _ in range(12):
             bench.clock.now_ns += 100 * MS
             faults += bench.driver.read().faults

@@ -1,6 +1,7 @@
 """Many EPCs on one bus: what it carries, what is calculated, and what gives when it is too much."""
 
 import logging
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -109,7 +110,9 @@ class TestSerialBus:
         assert bus.carried == carried + 1
 
 
-def station(seconds: float, period_s: float, instants: dict[int, list[int]]) -> object:
+def station(
+    seconds: float, period_s: float, instants: dict[int, list[int]]
+) -> Callable[[Host], None]:
     """Make the life of a station: a run under supervision, a pass each ``period_s``."""
 
     def life(host: Host) -> None:

@@ -3,6 +3,8 @@
 §2.6 "Measurements" is :class:`TestMeasurements`; §2.3 and §2.4 are :class:`TestRegisters`.
 """
 
+from typing import Literal
+
 import pytest
 from tests.unit.drivers.epc_wire import CC_1A, Wire, started
 
@@ -86,7 +88,7 @@ class TestRegisters:
     ) -> None:
         signed = lowest < 0
 
-        def limits(low: int, high: int, order: str) -> str:
+        def limits(low: int, high: int, order: Literal["big", "little"]) -> str:
             fields = [one.to_bytes(2, order, signed=signed) for one in (high, low)]
             return f"00{register}: {b''.join(fields).hex(' ').upper()}"
 

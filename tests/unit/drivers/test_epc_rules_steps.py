@@ -177,7 +177,8 @@ class TestStepLimits:
         wire.break_down(f"current {running[1]}")
         wire.ask(frame)
         wire.wait(300)
-        assert wire.unit.output_on
+        was_on = wire.unit.output_on
+        assert was_on
         wire.break_down(f"voltage {ending[0]}")
         wire.break_down(f"current {ending[1]}")
         assert wire.wait(20) == [IDLE]

@@ -35,7 +35,9 @@ def test_the_page_has_an_example(page: Path) -> None:
 def test_the_example_makes_a_device(text: str) -> None:
     example = yaml.safe_load(text)
     power = example.get("power", example)
-    assert make_device(power["driver"], power["settings"])
+    described = make_device(power["driver"], power["settings"])
+    assert described.channels
+    assert isinstance(described, PowerDevice) or "power" not in example
     for meter in example.get("meters", ()):
         made = make_device(meter["driver"], meter["settings"])
         assert not isinstance(made, PowerDevice)

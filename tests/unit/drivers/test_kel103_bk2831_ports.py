@@ -88,7 +88,8 @@ def test_a_load_that_is_pulled_out_and_put_back(terminals: Terminals, tmp_path: 
         driver.close()
         with pytest.raises(DeviceNotFound, match="load"):
             driver.open()
-    assert unit.input_on
+    left_on = unit.input_on
+    assert left_on
     with served(unit, tmp_path / "load"):
         driver.open()
         assert not unit.input_on

@@ -20,6 +20,7 @@ from bem_drivers.base import (
     WrongDevice,
 )
 from bem_drivers.kel103 import DRIVER
+from bem_drivers.kel103.settings import Kel103Serial, Kel103Settings
 from bem_drivers.model import BatteryModelSettings
 
 PROTECTION = Protection(voltage_min=2.5, voltage_max=4.25, current_min=-5.0, current_max=5.0)
@@ -55,7 +56,10 @@ class TestOpening:
         assert (ratings.voltage_min, ratings.voltage_max) == (0.0, 120.0)
 
     def test_its_port_needs_no_more_than_a_name(self) -> None:
-        address = DRIVER.settings.model_validate({"address": ADDRESS}).address
+        settings = DRIVER.settings.model_validate({"address": ADDRESS})
+        assert isinstance(settings, Kel103Settings)
+        address = settings.address
+        assert isinstance(address, Kel103Serial)
         assert (address.baudrate, address.parity, address.stop_bits) == (115_200, "odd", 1)
 
     def test_nobody_there(self, clock: ManualClock) -> None:

@@ -8,12 +8,12 @@ from tests.support.fuzzing import fuzz
 from bem_drivers.base import ProtocolViolated
 from bem_drivers.line.buffer import LONGEST_LINE, LineBuffer
 
-TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=("Cs",)), max_size=30)
+TEXT = st.text(st.characters(exclude_characters="\r\n", exclude_categories=["Cs"]), max_size=30)
 
 
 def lines_of(buffer: LineBuffer) -> list[str]:
     """Take all lines; a refused one is lost alone."""
-    found = []
+    found: list[str] = []
     while True:
         try:
             line = buffer.next_line("the port")

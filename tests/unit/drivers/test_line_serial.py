@@ -11,8 +11,9 @@ import sys
 import termios
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import serial
@@ -153,7 +154,12 @@ def test_half_a_line_from_before_opening_is_forgotten(line: SerialLine, port: Pt
 def test_closing_can_be_repeated_and_is_told_to_who_goes_on(line: SerialLine) -> None:
     line.close()
     line.close()
-    for use in (lambda: line.send("x"), lambda: line.receive(0.0), line.drop):
+    uses: tuple[Callable[[], object], ...] = (
+        lambda: line.send("x"),
+        lambda: line.receive(0.0),
+        line.drop,
+    )
+    for use in uses:
         with pytest.raises(CommunicationLost, match="open the device again"):
             use()
 
@@ -318,10 +324,10 @@ def test_the_port_is_set_as_the_device_needs(
     monkeypatch: pytest.MonkeyPatch, settings: dict[str, object], flags: int
 ) -> None:
     """A pseudo-terminal forgets parity, so what is asked of the kernel is looked at."""
-    asked: list[list[int]] = []
+    asked: list[list[Any]] = []
     original = termios.tcsetattr
 
-    def spy(descriptor: int, when: int, attributes: list[int]) -> None:
+    def spy(descriptor: int, when: int, attributes: list[Any]) -> None:
         asked.append(attributes)
         original(descriptor, when, attributes)
 

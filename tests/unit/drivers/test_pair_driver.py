@@ -419,4 +419,4 @@ def test_the_examples_of_the_handbook_make_devices(page: str) -> None:
     examples = re.findall(r"^```yaml\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
     assert examples
     for example in map(yaml.safe_load, examples):
-        assert make_device(example["driver"], example["settings"])
+        assert make_device(example["driver"], example["settings"]).channels

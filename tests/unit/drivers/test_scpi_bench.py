@@ -6,13 +6,14 @@ import pytest
 from tests.unit.drivers.conftest import ManualClock
 from tests.unit.drivers.scpi_bench import ADDRESS
 
-from bem_drivers.base import Command, Mode, PowerDevice, Protection
+from bem_drivers.base import Command, Mode, Protection
 from bem_drivers.model import BatteryModelSettings
 from bem_drivers.pair import PairSettings
 from bem_drivers.pair.driver import PairDevice
 from bem_drivers.scpi import LOAD, METER, SOURCE
 from bem_drivers.scpi.meter import ScpiMeter
 from bem_drivers.scpi.power import ScpiPower
+from bem_drivers.scpi.settings import LoadSettings, MeterSettings, SourceSettings
 from bem_drivers.simulation import Faulty, LoopbackLine
 from bem_drivers.simulation.circuit import Terminals
 from bem_drivers.simulation.spec import Place
@@ -29,21 +30,16 @@ class Laboratory:
         self.terminals = Terminals(BatteryModelSettings(capacity_ah=2.0, soc=0.5))
         self.ledger: list[tuple[str, Mapping[str, object]]] = []
         self.lines = {name: self._line(name) for name in SPECS}
-        address = ADDRESS.model_dump()
-        devices = {
-            name: (ScpiMeter if name == "meter" else ScpiPower)(
-                spec.settings.model_validate({"address": address, "instrument": f"scpi-99-{name}"}),
-                clock,
-                self.lines[name],
-            )
-            for name, spec in SPECS.items()
-        }
-        source, load, meter = devices["source"], devices["load"], devices["meter"]
-        assert isinstance(source, PowerDevice)
-        assert isinstance(load, PowerDevice)
-        settings = PairSettings.model_validate({"source": VIRTUAL, "load": VIRTUAL})
-        self.path = PairDevice(settings, clock, source, load)
-        self.meter = meter
+        source = SourceSettings(address=ADDRESS, instrument="scpi-99-source")
+        load = LoadSettings(address=ADDRESS, instrument="scpi-99-load")
+        meter = MeterSettings(address=ADDRESS, instrument="scpi-99-meter")
+        self.path = PairDevice(
+            PairSettings.model_validate({"source": VIRTUAL, "load": VIRTUAL}),
+            clock,
+            ScpiPower(source, clock, self.lines["source"]),
+            ScpiPower(load, clock, self.lines["load"]),
+        )
+        self.meter = ScpiMeter(meter, clock, self.lines["meter"])
 
     def _line(self, name: str) -> LoopbackLine:
         spec = SPECS[name].simulate

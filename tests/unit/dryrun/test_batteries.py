@@ -1,5 +1,7 @@
 """From the records of a battery to its model."""
 
+from typing import Any
+
 import pytest
 
 from bem.domain.battery import BatterySpec, StationSpec, Technology
@@ -21,7 +23,7 @@ def limits(low: float, high: float, current: float = 10.0) -> Limits:
 @pytest.mark.parametrize("chemistry", ["nmc", "nca", "lmo", "lfp", "lco"])
 def test_a_lithium_cell_is_empty_and_full_at_its_own_limits(chemistry: str) -> None:
     window = limits(2.8, 3.6) if chemistry == "lfp" else limits(3.0, 4.15)
-    known = {
+    known: dict[str, Any] = {
         "technology": Technology.LITHIUM,
         "chemistry": chemistry,
         "capacity": 3.0,
@@ -43,7 +45,7 @@ def test_limits_far_from_the_chemistry_say_nothing_of_its_capacity() -> None:
 
 
 def test_a_pack_that_does_not_say_its_cells_has_those_of_its_voltage() -> None:
-    known = {
+    known: dict[str, Any] = {
         "technology": Technology.LITHIUM,
         "chemistry": "nmc",
         "capacity": 10.0,
@@ -69,7 +71,7 @@ def test_a_lead_acid_battery_rests_below_the_voltage_it_is_charged_at(
 
 
 def test_a_redox_stack_of_unknown_capacity_says_what_is_assumed() -> None:
-    known = {
+    known: dict[str, Any] = {
         "technology": Technology.REDOX_STACK,
         "chemistry": "all_vanadium",
         "cells": 5,
@@ -130,7 +132,7 @@ def test_large_electrodes_lose_less() -> None:
 
 
 def test_an_unknown_chemistry_is_taken_for_a_common_one_and_says_so() -> None:
-    known = {
+    known: dict[str, Any] = {
         "technology": Technology.LITHIUM,
         "chemistry": "other",
         "capacity": 2.0,

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
@@ -86,7 +87,7 @@ def test_surrounding_blanks_are_not_part_of_a_name(operator: User, cell: Battery
     ],
 )
 def test_what_makes_no_sense_is_refused_with_field_and_value(
-    operator: User, cell: BatteryInput, changes: dict[str, object], field: str, words: list[str]
+    operator: User, cell: BatteryInput, changes: dict[str, Any], field: str, words: list[str]
 ) -> None:
     with refused() as reasons:
         add_battery(operator, replace(cell, **changes))

@@ -95,11 +95,12 @@ def test_a_removal_says_what_was(supervisor: User, node: Node, station: Station)
 
 
 def test_only_supervisors(operator: User, node: Node, station: Station) -> None:
-    for call in (
+    calls: tuple[Callable[[], object], ...] = (
         lambda: add_station(operator, node, "two", GIVEN),
         lambda: edit_station(operator, station, GIVEN, seen=fingerprint(None)),
         lambda: remove_station(operator, station),
-    ):
+    )
+    for call in calls:
         with pytest.raises(PermissionDenied, match="supervisor"):
             call()
     assert not Command.objects.exists()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -100,7 +101,7 @@ def test_a_battery_waits_at_one_station_only(
     operator: User, queued: Experiment, make_station: Make, profile: Profile
 ) -> None:
     other = make_station("two")
-    again = {"battery": queued.battery, "profile": profile}
+    again: dict[str, Any] = {"battery": queued.battery, "profile": profile}
     queue_experiment(operator, name="next", station=queued.station, **again)
     with pytest.raises(OperationRefused) as refused:
         queue_experiment(operator, name="elsewhere", station=other, **again)

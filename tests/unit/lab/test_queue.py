@@ -1,8 +1,9 @@
 """The queue of a station runs in people's order, and says why something waits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -34,8 +35,8 @@ Queue = Callable[..., Experiment]
 @pytest.fixture
 def queue(operator: User, battery: Battery, station: Station, profile: Profile) -> Queue:
     def add(name: str, **more: object) -> Experiment:
-        given: Mapping[str, object] = {"battery": battery, "station": station, "profile": profile}
-        return queue_experiment(operator, name=name, **{**given, **more})
+        given: dict[str, Any] = {"battery": battery, "station": station, "profile": profile}
+        return queue_experiment(operator, name=name, **(given | more))
 
     return add
 
@@ -213,7 +214,12 @@ def test_a_waiting_experiment_is_edited_and_compiled_anew(operator: User, queue:
     assert changed.expected is None, "it was expected of another program"
     assert changed.program["name"] == "O"
     assert len(changed.program["operations"]) == 1
-    for given in ({"on_interruption": "explode"}, {"capacity_source": "guessed"}, {"name": " "}):
+    wrong: tuple[dict[str, Any], ...] = (
+        {"on_interruption": "explode"},
+        {"capacity_source": "guessed"},
+        {"name": " "},
+    )
+    for given in wrong:
         with pytest.raises(OperationRefused, match=next(iter(given))):
             edit_experiment(operator, changed, **given)
     Experiment.objects.update(status="running")

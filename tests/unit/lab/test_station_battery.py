@@ -35,9 +35,9 @@ def test_who_said_it_and_when_is_kept(operator: User, battery: Battery, station:
     assert station.battery_confirmed_by == operator
     assert station.battery_confirmed_at is not None
     remove_battery(operator, station)
-    station.refresh_from_db()
-    assert (station.battery, station.battery_confirmed_by) == (None, None)
-    assert station.battery_confirmed_at is None
+    left = Station.objects.get(pk=station.pk)
+    assert (left.battery, left.battery_confirmed_by) == (None, None)
+    assert left.battery_confirmed_at is None
 
 
 def test_a_battery_is_on_one_station_at_a_time(

@@ -33,6 +33,14 @@ def named(found: Series, name: str) -> ChannelSeries:
     return next(channel for channel in found.channels if channel.name == name)
 
 
+def measured(column: list[float | None] | None) -> list[float]:
+    """Get a column that is there, and has a value at every point."""
+    assert column is not None
+    values = [value for value in column if value is not None]
+    assert len(values) == len(column)
+    return values
+
+
 def test_few_samples_are_shown_as_they_are(experiment: Experiment, batch: Make) -> None:
     voltages = deliver(experiment, batch, 50, 100_000)
     found = series(experiment, None, None, 100)
@@ -64,14 +72,10 @@ def test_many_samples_become_points_that_cover_them_all(
     assert found.elapsed_s == sorted(found.elapsed_s)
     assert found.bucket_s > 0
     voltage = named(found, "voltage")
-    assert voltage.min is not None
-    assert voltage.max is not None
-    assert min(voltage.min) == min(voltages)
-    assert max(voltage.max) == max(voltages)
-    assert all(
-        low <= mean <= high
-        for low, mean, high in zip(voltage.min, voltage.mean, voltage.max, strict=True)
-    )
+    lows, means, highs = map(measured, (voltage.min, voltage.mean, voltage.max))
+    assert min(lows) == min(voltages)
+    assert max(highs) == max(voltages)
+    assert all(low <= mean <= high for low, mean, high in zip(lows, means, highs, strict=True))
 
 
 def test_an_experiment_without_samples_is_empty(experiment: Experiment) -> None:

@@ -5,11 +5,16 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from lab.inventory import host_variables, inventory, node_number, shared_variables, write_inventory
-from lab.places import Network
-from lab.plan import Plan, PlanError, read_plan
-from lab.simulators import converters, files
+from tests.lab.inventory import (
+    host_variables,
+    inventory,
+    node_number,
+    shared_variables,
+    write_inventory,
+)
+from tests.lab.places import Network
+from tests.lab.plan import Plan, PlanError, read_plan
+from tests.lab.simulators import converters, files
 
 NETWORK = Network("bemlab0", "198.18.0.0/24")
 

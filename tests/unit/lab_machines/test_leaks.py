@@ -3,7 +3,7 @@
 import subprocess
 from pathlib import Path
 
-from lab.leaks import Needles, needles, processes, readable_files
+from tests.lab.leaks import Needles, needles, processes, readable_files
 
 SECRET = "q7Jw-a_secret-of-the-laboratory"
 KEY = "-----BEGIN PRIVATE KEY-----\nMHcCAQEEIIGqk1xs2Jd\nQw==\n-----END PRIVATE KEY-----\n"

@@ -3,9 +3,8 @@
 from dataclasses import replace
 
 import pytest
-
-from lab.missing import Facts, complaints, is_debian
-from lab.places import Network
+from tests.lab.missing import Facts, complaints, is_debian
+from tests.lab.places import Network
 
 NETWORK = Network("bemlab0", "198.18.0.0/24")
 GOOD = Facts(

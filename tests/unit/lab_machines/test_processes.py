@@ -5,7 +5,7 @@ import signal
 from dataclasses import replace
 from pathlib import Path
 
-from lab import processes
+from tests.lab import processes
 
 
 def test_a_process_is_found_again_and_ended(tmp_path: Path) -> None:

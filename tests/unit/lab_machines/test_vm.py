@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import pytest
-
-from lab import vm
-from lab.kernel import Kernel, archive
-from lab.shell import LabError
+from tests.lab import vm
+from tests.lab.kernel import Kernel, archive
+from tests.lab.shell import LabError
 
 KERNEL = Kernel(Path("/cache/vmlinuz"), Path("/cache/initramfs"))
 

@@ -1,11 +1,11 @@
 """Alarms come with what a person must know of, go when it has passed, and do not flood."""
 
-from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from django.contrib.auth.models import Group, User
+from pytest_django import DjangoAssertNumQueries
 
 from bem.lab.models import Alarm, Command, Delivery, Experiment, Notifications
 from bem.lab.operations.alarms import acknowledge_alarm
@@ -47,6 +47,7 @@ def test_a_latched_fault_is_an_alarm_until_it_is_latched_no_more(bench: "Bench")
     alarm = Alarm.objects.get()
     assert (alarm.cause, alarm.severity, alarm.count) == ("fault", "error", 1)
     assert alarm.message == "“one” has latched a fault: 51 degC is above 45 degC"
+    assert alarm.station is not None
     assert (alarm.station.slug, alarm.node_id) == ("one", "node-a")
     bench.report()
     bench.pass_time(1)
@@ -224,7 +225,9 @@ def test_acknowledging_a_latched_fault_tells_the_station(bench: "Bench", supervi
 def test_acknowledging_a_station_acknowledges_its_alarm(bench: "Bench", supervisor: User) -> None:
     bench.report(bench.station(state="fault", reason="hot"))
     bench.pass_time(1)
-    acknowledge_fault(supervisor, Alarm.objects.get().station, "fan replaced")
+    station = Alarm.objects.get().station
+    assert station is not None
+    acknowledge_fault(supervisor, station, "fan replaced")
     assert Alarm.objects.get().acknowledged_by == supervisor
     assert Command.objects.count() == 1
 
@@ -256,7 +259,7 @@ def test_who_left_is_told_nothing(bench: "Bench", supervisor: User) -> None:
 
 
 def test_a_review_asks_the_database_little_however_much_there_is(
-    bench: "Bench", django_assert_max_num_queries: Callable[..., object]
+    bench: "Bench", django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     stations = [bench.station(f"s{n}", state="fault") for n in range(20)]
     bench.report(*stations)

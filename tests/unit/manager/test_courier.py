@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from tests.support.receivers import Told, mail_server, webhook
 
 from bem.lab.alarms import Condition, raise_alarm
 from bem.lab.models import Alarm, Delivery, Notifications, Severity
 from bem.lab.operations.alarms import send_test_message
 from bem.manager.courier import Courier
 from bem.runtime.settings import NotifySettings
-from support.receivers import Told, mail_server, webhook
 
 if TYPE_CHECKING:
     from tests.unit.manager.conftest import Bench

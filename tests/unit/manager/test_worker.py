@@ -24,8 +24,8 @@ def letter(payload: bytes, last: str = "status") -> Letter:
     return Letter(f"bem/v1/nodes/node-a/{last}", payload, NOW)
 
 
-def status(bench: "Bench", **station: object) -> Letter:
-    report = bench.station(**station) if station else bench.station()
+def status(bench: "Bench", slug: str = "one") -> Letter:
+    report = bench.station(slug)
     return letter(
         encode(
             NodeStatus(

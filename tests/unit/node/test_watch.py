@@ -95,7 +95,8 @@ def test_a_station_that_answers_nonsense_is_down(
     station.answer = lambda _: LocalReply(ok=True, body=body)
     it = watch("one")
     wait_until(it.asked.is_set, "the first question")
-    assert it.report.state == "down"
+    answered = it.report
+    assert answered.state == "down"
     station.answer = station.usual
     wait_until(lambda: it.report.state == "idle", "idle")
 

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def _sample(seq: int) -> SampleRow:
     return SampleRow(str(RUN), seq, seq * 100_000, 1, 1, 3.7, 1.0, 3.7, 0.0, 0.0, 0.0, 0.0, "[]")
 
 
-def _rows(path: Path, sql: str) -> list[tuple[object, ...]]:
+def _rows(path: Path, sql: str) -> list[tuple[Any, ...]]:
     database = sqlite3.connect(path)
     try:
         return database.execute(sql).fetchall()

@@ -24,6 +24,7 @@ def cycles(program: Callable[..., Program], step: Callable[..., StepOp]) -> Prog
 
 
 def _gap(bench: Bench) -> dict[str, Any]:
+    gap: dict[str, Any]
     (gap,) = (data for kind, data in bench.events() if kind == "gap")
     return gap
 

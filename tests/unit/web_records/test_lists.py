@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -20,9 +19,9 @@ MOST_BYTES = 20_000
 """Of the document, compressed; scripts, styles and the font take some 200 kB more at most."""
 
 
-def rows_of(answer: HttpResponse, pattern: str) -> list[int]:
+def rows_of(page: bytes, pattern: str) -> list[int]:
     """Get the numbers of the rows that a page shows, in order."""
-    body = answer.content.decode().partition("<tbody>")[2].partition("</tbody>")[0]
+    body = page.decode().partition("<tbody>")[2].partition("</tbody>")[0]
     return [int(found) for found in re.findall(rf'record-link[^>]*href="{pattern}(\d+)/"', body)]
 
 
@@ -55,7 +54,7 @@ def test_experiments_show_what_was_asked_for(viewer: Client) -> None:
         last = max(1, -(-len(kept) // PAGE))
         start = (min(page, last) - 1) * PAGE
         expected = [one.pk for one in kept[start : start + PAGE]]
-        assert rows_of(answer, "/experiments/") == expected, (narrowing, sort, page)
+        assert rows_of(answer.content, "/experiments/") == expected, (narrowing, sort, page)
 
 
 def _has(one: Experiment, narrowing: dict[str, Any]) -> bool:
@@ -88,8 +87,8 @@ def test_pages_of_batteries_cover_each_row_once(
 ) -> None:
     seen: list[int] = []
     for page in range(1, 11):
-        query = {"retired": retired, "technology": technology, "sort": sort, "page": page}
-        found = rows_of(viewer.get("/batteries/", query), "/batteries/")
+        query = {"retired": retired, "technology": technology, "sort": sort, "page": str(page)}
+        found = rows_of(viewer.get("/batteries/", query).content, "/batteries/")
         if found == seen[-len(found) :]:
             break
         seen += found
@@ -122,7 +121,7 @@ def test_nonsense_in_the_address_does_no_harm(
 ) -> None:
     answer = viewer.get("/experiments/", query)
     assert answer.status_code == 200
-    assert len(rows_of(answer, "/experiments/")) == rows
+    assert len(rows_of(answer.content, "/experiments/")) == rows
 
 
 @pytest.mark.usefixtures("laboratory")
@@ -177,7 +176,7 @@ def test_empty_lists_say_what_to_do(operator: Client, viewer: Client) -> None:
 
 @pytest.mark.usefixtures("laboratory")
 def test_words_of_a_profile_are_found_in_its_text(viewer: Client) -> None:
-    found = rows_of(viewer.get("/profiles/", {"search": "rest 17 min"}), "/profiles/")
+    found = rows_of(viewer.get("/profiles/", {"search": "rest 17 min"}).content, "/profiles/")
     assert set(found) == set(
         Profile.objects.filter(text__contains="17", retired_at=None).values_list("pk", flat=True)
     ) | set(Profile.objects.filter(name="Profile 17").values_list("pk", flat=True))

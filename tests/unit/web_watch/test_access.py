@@ -157,6 +157,7 @@ def test_an_operator_stops_an_experiment(
     assert answer["Location"] == f"/stations/{station.pk}/"
     command = Command.objects.get()
     assert (command.action, command.note) == ("stop", "smells")
+    assert command.issued_by is not None
     assert command.issued_by.get_username() == "user-operator"
     page = operator.get(answer["Location"])
     assert b"waiting for the station" in page.content

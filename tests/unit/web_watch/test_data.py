@@ -33,7 +33,7 @@ Series = Callable[..., dict[str, Any]]
 def _csv(client: Client, experiment: Experiment) -> list[list[str]]:
     answer = client.get(f"/experiments/{experiment.pk}/samples.csv")
     assert answer.streaming
-    text = b"".join(answer.streaming_content).decode()
+    text = answer.getvalue().decode()
     return list(csv.reader(io.StringIO(text)))
 
 
@@ -115,11 +115,13 @@ def test_csv_takes_constant_memory(experiment: Experiment, record: Record) -> No
 
 
 @pytest.fixture
-def series(viewer: Client, experiment: Experiment) -> Callable[..., dict]:
-    def get(**query: object) -> dict:
-        answer = viewer.get(f"/api/v1/experiments/{experiment.pk}/series", query)
+def series(viewer: Client, experiment: Experiment) -> Series:
+    def get(**query: float) -> dict[str, Any]:
+        asked = {name: str(value) for name, value in query.items()}
+        answer = viewer.get(f"/api/v1/experiments/{experiment.pk}/series", asked)
         assert answer.status_code == 200, answer.content
-        return answer.json()
+        found: dict[str, Any] = answer.json()
+        return found
 
     return get
 
@@ -150,7 +152,7 @@ def test_a_short_window_is_the_samples_themselves(series: Series, record: Record
     "query", [{"points": 0}, {"points": 10**9}, {"from": "x"}, {"from": -1}, {"to": "nan"}]
 )
 def test_nonsense_is_refused_with_the_field(
-    viewer: Client, experiment: Experiment, query: dict
+    viewer: Client, experiment: Experiment, query: dict[str, str | int]
 ) -> None:
     answer = viewer.get(f"/api/v1/experiments/{experiment.pk}/series", query)
     assert answer.status_code == 422

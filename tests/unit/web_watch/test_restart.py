@@ -21,9 +21,9 @@ import yaml
 from gunicorn.config import Config
 from gunicorn.workers.gthread import ThreadWorker
 from gunicorn.workers.workertmp import WorkerTmp
+from tests.support.records import put_tables
 
 from bem.web.server import Worker
-from support.records import put_tables
 
 pytestmark = pytest.mark.timeout(240)
 WaitUntil = Callable[..., None]

@@ -13,8 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-
-from support.records import put_tables
+from tests.support.records import put_tables
 
 SERVE = "from bem.runtime.settings import load_settings; from bem.web.server import run; "
 SERVE += "raise SystemExit(run(load_settings()))"

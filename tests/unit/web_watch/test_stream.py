@@ -26,7 +26,7 @@ def listen(viewer: Client) -> Iterator[Callable[[str], Iterator[bytes]]]:
         assert answer["Content-Type"] == "text/event-stream"
         assert answer["Content-Encoding"] == "identity"
         opened.append(answer)
-        return iter(answer.streaming_content)
+        return iter(answer)
 
     yield listening
     for answer in opened:

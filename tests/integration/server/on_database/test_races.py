@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
+from tests.support.receivers import webhook
 
 from bem.lab import dispatch
 from bem.lab.alarms import Condition, raise_alarm
@@ -36,7 +37,6 @@ from bem.lab.operations.waiting import move_experiment
 from bem.lab.passing import is_collision
 from bem.manager.courier import Courier
 from bem.runtime.settings import NotifySettings
-from support.receivers import webhook
 
 pytestmark = pytest.mark.django_db(transaction=True, serialized_rollback=True)
 ROUNDS = 8

@@ -62,7 +62,7 @@ def test_loops_run_and_nest(operations: tuple[Operation, ...], order: list[int])
 
 @given(outer=st.integers(1, 12), inner=st.integers(1, 12), body=st.integers(1, 4))
 def test_nested_loops_multiply(outer: int, inner: int, body: int) -> None:
-    operations = (
+    operations: tuple[Operation, ...] = (
         *(brief(n + 1) for n in range(body)),
         LoopOp(start=0, passes=inner),
         LoopOp(start=0, passes=outer, counts_cycles=True),

@@ -55,10 +55,7 @@ def _values(mode: Mode) -> st.SearchStrategy[float]:
 
 SETPOINTS = st.one_of(
     st.just(Setpoint(mode=Mode.REST)),
-    *(
-        _values(mode).map(lambda value, mode=mode: Setpoint(mode=mode, value=value))
-        for mode in BOUNDS
-    ),
+    *(st.builds(Setpoint, mode=st.just(mode), value=_values(mode)) for mode in BOUNDS),
 )
 
 

@@ -108,7 +108,10 @@ class Error:
 class WrongDevice(PowerDevice):
     """Regulates and limits by what it reads, which is wrong by a known error."""
 
-    channels = (Channel("voltage", "V", "Voltage"), Channel("current", "A", "Current"))
+    channels: tuple[Channel, ...] = (
+        Channel("voltage", "V", "Voltage"),
+        Channel("current", "A", "Current"),
+    )
 
     def __init__(
         self, terminals: Terminals, clock: TurnedClock, volts: Error, amperes: Error, noise: float
@@ -465,7 +468,7 @@ def test_currents_that_bring_the_battery_to_its_limit_are_left_out(bench: Bench)
 def test_a_device_without_a_watchdog_is_said_to_have_none(bench: Bench) -> None:
     device = bench.wrong(Error(), Error())
     protect = device.protect
-    device.protect = lambda asked: replace(protect(asked), silence_s=None)  # type: ignore[method-assign]  # one test's device
+    device.protect = lambda protection: replace(protect(protection), silence_s=None)  # type: ignore[method-assign]  # one test's device
     bench.check(replace(order(Quantity.CURRENT), points=3), device, bench.meter(Quantity.CURRENT))
     assert "no watchdog" in bench.told[0]
 

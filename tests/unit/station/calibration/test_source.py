@@ -33,6 +33,7 @@ from bem_drivers.base import (
     Measured,
     Mode,
     PowerDevice,
+    Protection,
     Reading,
 )
 from bem_drivers.bk2831.driver import Bk2831Driver
@@ -194,7 +195,7 @@ class SourceBench:
         self.stop = look
 
     def spoil_source(self, order: str) -> None:
-        self.source_line.unit.break_down(order, self.clock.now_ns)  # type: ignore[attr-defined]  # a Faulty
+        self.source_line.unit.break_down(order, self.clock.now_ns)
 
     def spoil_meter(self, order: str) -> None:
         self.bk.break_down(order, self.clock.now_ns)
@@ -424,10 +425,10 @@ def test_a_source_that_does_not_hold_its_limits_is_refused(held: dict[str, float
     bench = SourceBench()
     protect = bench.source.protect
 
-    def loose(asked: object) -> object:
-        return replace(protect(asked), **held)  # type: ignore[arg-type, type-var]  # passed on
+    def loose(protection: Protection) -> Protection:
+        return replace(protect(protection), **held)
 
-    bench.source.protect = loose  # type: ignore[method-assign, assignment]  # one test's source
+    bench.source.protect = loose  # type: ignore[method-assign]  # one test's source
     with pytest.raises(Abandoned, match="take one that holds its limits"):
         bench.check()
     bench.assert_ended()
@@ -437,10 +438,10 @@ def test_a_source_that_holds_a_sink_current_is_refused() -> None:
     bench = SourceBench(unit=SINKING)
     protect = bench.source.protect
 
-    def sinking(asked: object) -> object:
-        return replace(protect(asked), current_min=-0.025)  # type: ignore[arg-type, type-var]  # passed on
+    def sinking(protection: Protection) -> Protection:
+        return replace(protect(protection), current_min=-0.025)
 
-    bench.source.protect = sinking  # type: ignore[method-assign, assignment]  # one test's source
+    bench.source.protect = sinking  # type: ignore[method-assign]  # one test's source
     with pytest.raises(Abandoned, match=r"the source would sink up to 0\.025 A"):
         bench.check()
     assert bench.switched == []
