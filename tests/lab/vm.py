@@ -39,6 +39,8 @@ _SETTINGS = {
     "PYTHONPATH": f"{ROOT}/src:{ROOT}/drivers",
 }
 """Environment of pytest, here and inside."""
+_TAKEN = ("BEM_BUS_S",)
+"""What tests take of the environment of whoever starts the machine."""
 _NANOSECONDS_SHIFT = 0
 """An instruction takes 2^this nanoseconds of the machine's time: a small single-board computer."""
 
@@ -107,6 +109,7 @@ def command(found: Kernel, folder: Path) -> list[str]:
 
 def _script(expression: str | None) -> str:
     """Get what the machine runs: the tests, by this very Python, which is on its root too."""
+    settings = _SETTINGS | {name: os.environ[name] for name in _TAKEN if name in os.environ}
     pytest = [*_pytest(expression), "-v", "--durations=5", f"--junit-xml={INSIDE}/{RESULTS}"]
     return (
         f"echo {shlex.quote(UP)}\n"
@@ -114,7 +117,7 @@ def _script(expression: str | None) -> str:
         f"export BEM_VM=1 HOME={SCRATCH} TMPDIR={SCRATCH} PYTHONDONTWRITEBYTECODE=1\n"
         "export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin\n"
         f"export PYTHONPYCACHEPREFIX={INSIDE}/{BYTECODE}\n"
-        f"export {' '.join(f'{name}={shlex.quote(value)}' for name, value in _SETTINGS.items())}\n"
+        f"export {' '.join(f'{name}={shlex.quote(value)}' for name, value in settings.items())}\n"
         f"exec {shlex.join(pytest)}\n"
     )
 

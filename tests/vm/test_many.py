@@ -1,11 +1,13 @@
 """16 units on one bus, each station a process of its own, as on a real node."""
 
 import multiprocessing.connection
+import os
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
+import pytest
 from tests.vm.bench import FORK
 from tests.vm.conftest import PutUp
 from tests.vm.interfaces import VirtualInterface
@@ -15,7 +17,8 @@ from bem_drivers.epc import DRIVER
 
 UNITS = 16
 PERIOD_S = 0.1
-LIFE_S = 5.0
+LIFE_S = float(os.environ.get("BEM_BUS_S", "5"))
+"""BEM_BUS_S=600 is ten minutes of such a bus."""
 LONGEST_START_S = 30.0
 PROTECTION = Protection(2.5, 4.25, -5.0, 5.0, silence_s=1.0)
 
@@ -60,6 +63,7 @@ def frames_carried(vcan: VirtualInterface) -> int:
     return int((statistics / "tx_packets").read_text(encoding="ascii"))
 
 
+@pytest.mark.timeout(LIFE_S + 120)
 def test_16_units_in_separate_processes_have_no_reading_older_than_two_periods(
     put_up: PutUp, vcan: VirtualInterface, record_property: Callable[[str, object], None]
 ) -> None:
