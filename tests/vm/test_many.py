@@ -18,7 +18,7 @@ from bem_drivers.epc import DRIVER
 UNITS = 16
 PERIOD_S = 0.1
 LIFE_S = float(os.environ.get("BEM_BUS_S", "5"))
-"""BEM_BUS_S=600 is ten minutes of such a bus."""
+"""BEM_BUS_S=30 is a longer look; each second takes the emulator about ten."""
 LONGEST_START_S = 30.0
 PROTECTION = Protection(2.5, 4.25, -5.0, 5.0, silence_s=1.0)
 
