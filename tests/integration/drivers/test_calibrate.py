@@ -89,6 +89,7 @@ class CalibratedBench(RunningBench):
     def bem(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "bem.cli", "--config", str(self.file), *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -293,6 +294,27 @@ def test_a_source_steps_either_side_of_an_epc(
     assert bench.outputs("cycler") == []
     given = [one["voltage"] for one in bench.recorded("answer", "source")]
     assert max(given) == pytest.approx(voltages[-1])
+
+
+@pytest.mark.timeout(600)
+def test_whoever_stops_all_ends_a_check_that_waits_for_an_answer(
+    sound_bench: CalibratedBench, wait_until: Callable[..., None]
+) -> None:
+    bench = sound_bench
+    checks = bench.folder / "data" / "checks"
+    command = bench.bem(
+        *("calibrate", "--power", str(bench.folder / "epc.yaml")),
+        *("--meter", str(bench.folder / "bk.yaml")),
+    )
+    wait_until(lambda: checks.is_dir() and any(checks.iterdir()), 60)
+    stop = bench.bem("stop-all")
+    said, complained = stop.communicate(timeout=60)
+    assert stop.returncode == 0, complained
+    assert said == f"calibration check, process {command.pid}: interrupted; nothing was left on\n"
+    _, complained = command.communicate(timeout=60)
+    assert command.returncode == 2
+    assert "interrupted; nothing was left on" in complained
+    assert bench.outputs("cycler") == []
 
 
 @pytest.mark.timeout(600)
