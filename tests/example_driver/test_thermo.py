@@ -3,8 +3,8 @@
 import pytest
 from bem_thermo import DRIVER
 from bem_thermo.driver import ThermoDriver
+from tests.support.clock import ManualClock
 from tests.unit.drivers.conformance import DeviceConformance, Maker, Said, WireConformance
-from tests.unit.drivers.conftest import ManualClock
 from tests.unit.drivers.makers import LINE, maker_of, spoilt_lines
 
 from bem_drivers.base import Identity

@@ -2,7 +2,7 @@
 
 import select
 
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 from tests.vm.interfaces import VirtualInterface
 
 from bem_drivers.can import CanSettings, Frame

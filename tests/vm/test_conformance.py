@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests.support.clock import ManualClock
 from tests.unit.drivers.conformance import (
     DeviceConformance,
     Maker,
@@ -13,7 +14,6 @@ from tests.unit.drivers.conformance import (
     WireConformance,
 )
 from tests.unit.drivers.conformance_bench import Bench
-from tests.unit.drivers.conftest import ManualClock
 from tests.unit.drivers.makers import MAKERS
 from tests.vm.interfaces import VirtualInterface
 from tests.vm.kernel_link import KernelLink

@@ -65,8 +65,9 @@ class Check:
             return self._why_not()
         try:
             # Between the look at the lock and now the number may have become another's.
-            if signer(self.path) == self.pid:
-                signal.pidfd_send_signal(process, signal.SIGTERM)
+            if signer(self.path) != self.pid:
+                return self._why_not()
+            signal.pidfd_send_signal(process, signal.SIGTERM)
             if not select.select([process], [], [], END_TIMEOUT_S)[0]:
                 return f"it has not ended within {END_TIMEOUT_S:g} s"
         except PermissionError:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bem.cli.checks import known_as_running, running_checks
+from bem.cli.checks import Check, known_as_running, running_checks
 from bem.runtime.settings import Settings
 from bem.station.calibration.ending import OutputUnverified
 
@@ -94,6 +94,13 @@ def test_one_that_hangs_is_told(
     monkeypatch.setattr("signal.pidfd_send_signal", lambda *_: None)
     assert check.end() == "it has not ended within 0.1 s"
     assert process.poll() is None
+
+
+def test_a_number_that_became_anothers_is_let_alone(settings: Settings, start: Start) -> None:
+    process = start("off")
+    assert Check(process.pid, settings.data_dir / "gone").end() == ""
+    assert process.poll() is None
+    assert len(running_checks(settings)) == 1
 
 
 def test_several_are_found(settings: Settings, start: Start) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 
 from bem_drivers.bk2831.driver import Bk2831Driver
 from bem_drivers.bk2831.settings import Bk2831Settings

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 
 from bem_drivers.base import CommunicationLost, DeviceNotFound
 from bem_drivers.bms.driver import BmsDriver

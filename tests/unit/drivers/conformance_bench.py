@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tests.unit.drivers.conftest import ManualClock, UnitLink
+from tests.support.clock import ManualClock
+from tests.unit.drivers.conftest import UnitLink
 
 from bem_drivers.base import Clock, Device, PowerDevice
 from bem_drivers.model import BatteryModelSettings

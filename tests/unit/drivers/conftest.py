@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from tests.support.clock import ManualClock
 
 from bem_drivers.base import CommunicationLost, DeviceNotFound
 from bem_drivers.can import CanSettings, Frame
@@ -17,19 +18,6 @@ from bem_drivers.simulation.frame_orders import FaultyFrames
 from bem_drivers.simulation.spec import CanUnit
 
 MS = 1_000_000
-
-
-class ManualClock:
-    """Time that passes only when somebody sleeps or waits."""
-
-    def __init__(self) -> None:
-        self.now_ns = 1_000_000_000
-
-    def monotonic_ns(self) -> int:
-        return self.now_ns
-
-    def sleep(self, seconds: float) -> None:
-        self.now_ns += round(seconds * 1e9)
 
 
 class UnitLink:

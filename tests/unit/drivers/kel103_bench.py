@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 
 from bem_drivers.kel103.driver import Kel103Driver
 from bem_drivers.kel103.settings import Kel103Settings

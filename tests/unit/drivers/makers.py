@@ -6,9 +6,9 @@ A driver of this project belongs into ``MAKERS``; a test fails for one that is n
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from tests.support.clock import ManualClock
 from tests.unit.drivers.conformance import Maker, Power, Said
 from tests.unit.drivers.conformance_bench import Bench, linked, put_up
-from tests.unit.drivers.conftest import ManualClock
 
 from bem_drivers import bk2831, bms, ea, epc, flow, kel103, pair, scpi, virtual
 from bem_drivers.base import Clock, Device, Identity, Mode

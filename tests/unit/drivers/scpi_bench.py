@@ -6,7 +6,7 @@ The battery is a stiff voltage behind a resistance: what tests need is who drive
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 
 from bem_drivers.base import OFF, Command, Mode
 from bem_drivers.line import TcpSettings

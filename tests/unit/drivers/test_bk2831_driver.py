@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.support.clock import ManualClock
 from tests.unit.drivers.bk2831_bench import ADDRESS, Bk2831Bench, make
-from tests.unit.drivers.conftest import ManualClock
 
 from bem_drivers.base import (
     Command,

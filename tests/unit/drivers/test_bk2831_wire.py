@@ -6,9 +6,9 @@ import pytest
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.support.clock import ManualClock
 from tests.support.fuzzing import fuzz
 from tests.unit.drivers.bk2831_bench import ADDRESS, Bk2831Bench, make
-from tests.unit.drivers.conftest import ManualClock
 
 from bem_drivers.base import DeviceError, ProtocolViolated, WrongDevice
 from bem_drivers.bk2831 import DRIVER, codec

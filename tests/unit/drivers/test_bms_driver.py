@@ -11,9 +11,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.support.clock import ManualClock
 from tests.support.fuzzing import fuzz
 from tests.unit.drivers.bms_bench import BUS, BmsBench, make_bench
-from tests.unit.drivers.conftest import ManualClock
 
 from bem_drivers.base import (
     CommunicationLost,

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 from tests.unit.drivers.ea_bench import PROTECTION, PSB, EaBench, bounded_ea, make_ea, value
 
 from bem_drivers.base import OFF, Command, ConfigurationRefused, Mode, Protection

@@ -1,7 +1,7 @@
 """The EA driver comes to a unit and leaves it."""
 
 import pytest
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 from tests.unit.drivers.ea_bench import (
     DUAL,
     PROTECTION,

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 from pydantic import ValidationError
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 
 from bem_drivers.ea import DRIVER, EaSettings
 

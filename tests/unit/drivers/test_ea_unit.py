@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 from tests.unit.drivers.ea_bench import DUAL, PSB, EaBench, make_ea
 
 from bem_drivers.ea.simulator import EaUnit, EaUnitSettings

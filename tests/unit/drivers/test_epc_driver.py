@@ -5,7 +5,8 @@ from itertools import pairwise
 
 import pytest
 from pydantic import ValidationError
-from tests.unit.drivers.conftest import EpcBench, ManualClock
+from tests.support.clock import ManualClock
+from tests.unit.drivers.conftest import EpcBench
 
 from bem_drivers.base import (
     OFF,

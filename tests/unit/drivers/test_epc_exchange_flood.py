@@ -1,6 +1,7 @@
 """Whoever floods the bus must not hold up the control loop."""
 
 import pytest
+from tests.support.clock import ManualClock
 
 from bem_drivers.base import CommunicationLost
 from bem_drivers.can import Frame
@@ -9,23 +10,10 @@ from bem_drivers.epc.exchange import ATTEMPTS, Exchange
 from bem_drivers.epc.frames import Request
 
 
-class StubbornClock:
-    """Time passes with every frame that is taken."""
-
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def monotonic_ns(self) -> int:
-        return self.now_ns
-
-    def sleep(self, seconds: float) -> None:
-        self.now_ns += round(seconds * 1e9)
-
-
 class FloodedLink:
-    """There is always one more frame."""
+    """There is always one more frame, and time passes with each."""
 
-    def __init__(self, clock: StubbornClock, frame_id: int) -> None:
+    def __init__(self, clock: ManualClock, frame_id: int) -> None:
         self.clock = clock
         self.frame_id = frame_id
         self.taken = 0
@@ -49,7 +37,7 @@ class FloodedLink:
 
 @pytest.mark.parametrize("frame_id", [0x13B, 0x14B], ids=["of the unit", "of another"])
 def test_a_question_ends_in_time_under_a_flood_of_other_frames(frame_id: int) -> None:
-    clock = StubbornClock()
+    clock = ManualClock(0)
     exchange = Exchange(
         FloodedLink(clock, frame_id), 0x13, clock, 0.1, lambda _id, _data, _at: None
     )

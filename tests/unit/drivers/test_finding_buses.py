@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from itertools import pairwise
 
-from tests.unit.drivers.conftest import ManualClock, UnitLink
+from tests.support.clock import ManualClock
+from tests.unit.drivers.conftest import UnitLink
 
 from bem_drivers import bms, epc
 from bem_drivers.can import CanSettings, Frame

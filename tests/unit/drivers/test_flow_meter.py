@@ -8,8 +8,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.support.clock import ManualClock
 from tests.support.fuzzing import fuzz
-from tests.unit.drivers.conftest import ManualClock
 
 from bem.domain.limits import Compare, Limit, Limited, LimitWatch, Progress
 from bem_drivers.base import (

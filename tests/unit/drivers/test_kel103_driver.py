@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 from tests.unit.drivers.kel103_bench import ADDRESS, Kel103Bench, make
 
 from bem_drivers.base import (

@@ -6,8 +6,8 @@ import pytest
 import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
+from tests.support.clock import ManualClock
 from tests.support.fuzzing import fuzz
-from tests.unit.drivers.conftest import ManualClock
 from tests.unit.drivers.kel103_bench import Kel103Bench, make
 
 from bem_drivers.base import Command, DeviceError, Mode, ProtocolViolated, WrongDevice

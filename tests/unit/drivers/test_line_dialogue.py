@@ -1,7 +1,7 @@
 """Question and answer: the answer to another question never passes for one's own."""
 
 import pytest
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 
 from bem_drivers.base import CommunicationLost, DeviceNotFound, ProtocolViolated
 from bem_drivers.line import Dialogue

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import yaml
 from pydantic import ValidationError
-from tests.unit.drivers.conftest import MS, ManualClock
+from tests.support.clock import ManualClock
+from tests.unit.drivers.conftest import MS
 from tests.unit.drivers.scpi_bench import (
     Bench,
     Poles,

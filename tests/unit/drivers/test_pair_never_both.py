@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.unit.drivers.conftest import MS, ManualClock
+from tests.support.clock import ManualClock
+from tests.unit.drivers.conftest import MS
 from tests.unit.drivers.scpi_bench import (
     Bench,
     Poles,

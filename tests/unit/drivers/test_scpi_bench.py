@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 import pytest
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 from tests.unit.drivers.scpi_bench import ADDRESS
 
 from bem_drivers.base import Command, Mode, Protection

@@ -9,8 +9,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from tests.support.clock import ManualClock
 from tests.support.fuzzing import fuzz
-from tests.unit.drivers.conftest import ManualClock
 from tests.unit.drivers.scpi_bench import ADDRESS, meter_bench
 
 from bem_drivers.base import Device, DeviceError, ProtocolViolated

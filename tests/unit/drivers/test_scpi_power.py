@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 from tests.unit.drivers.scpi_bench import (
     Bench,
     load_description_of,

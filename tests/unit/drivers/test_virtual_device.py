@@ -1,7 +1,7 @@
 """What is particular to the virtual device: time-lapse, trips, repeatable noise."""
 
 import pytest
-from tests.unit.drivers.conftest import ManualClock
+from tests.support.clock import ManualClock
 
 from bem_drivers.base import OFF, Command, CommunicationLost, DeviceFault, Mode, Protection
 from bem_drivers.model import BatteryModelSettings

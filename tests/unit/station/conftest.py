@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.support.clock import ManualClock
 
 from bem.domain.limits import Limits
 from bem.domain.program import (
@@ -46,17 +47,11 @@ from bem_drivers.base import (
 from bem_drivers.base import Mode as DeviceMode
 
 
-class TurnedClock:
-    """Time passes when the test says so."""
+class TurnedClock(ManualClock):
+    """Time passes when the test says so, the time of day with it."""
 
     def __init__(self) -> None:
-        self.now_ns = 1_000_000_000_000
-
-    def monotonic_ns(self) -> int:
-        return self.now_ns
-
-    def sleep(self, seconds: float) -> None:
-        self.now_ns += round(seconds * 1e9)
+        super().__init__(1_000_000_000_000)
 
     def utc_now(self) -> datetime:
         return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.now_ns // 1000)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from tests.support.clock import ManualClock
 
 from bem.domain.program import Program, StepOp
 from bem.station.plausible import FrozenWatch, MeterWatch, impossible
@@ -14,19 +15,6 @@ from bem_drivers.virtual import VirtualDevice, VirtualSettings
 Bench = Any
 RATINGS = Ratings(0.0, 6.0, -15.0, 15.0, -90.0, 90.0)
 CHARGING = Command(Mode.CC, 1.0)
-
-
-class Turned:
-    """A clock that the test turns."""
-
-    def __init__(self) -> None:
-        self.now_ns = 0
-
-    def monotonic_ns(self) -> int:
-        return self.now_ns
-
-    def sleep(self, seconds: float) -> None:
-        self.now_ns += round(seconds * 1e9)
 
 
 @pytest.mark.parametrize(
@@ -129,7 +117,7 @@ def test_a_healthy_device_of_coarse_resolution_without_noise_never_looks_frozen(
     chemistry: str, rate: float
 ) -> None:
     """1 mV and 8 mA, on the flattest cell there is: coarser than any device that we drive."""
-    clock = Turned()
+    clock = ManualClock(0)
     battery = BatteryModelSettings.model_validate(
         {"chemistry": chemistry, "capacity_ah": 2.0, "soc": 0.02}
     )
@@ -190,7 +178,7 @@ def test_a_contradicting_meter_ends_the_run(bench: Bench, hour_of_charging: Prog
 
 
 def test_a_healthy_meter_never_contradicts_a_noisy_device() -> None:
-    clock = Turned()
+    clock = ManualClock(0)
     settings = VirtualSettings(meter=True, voltage_noise=0.005, current_noise=0.01, seed=3)
     device = VirtualDevice(settings, clock)
     device.open()

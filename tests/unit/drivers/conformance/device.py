@@ -2,10 +2,10 @@
 
 import pytest
 from pydantic import ValidationError
+from tests.support.clock import ManualClock
 from tests.unit.drivers.conformance.fixtures import Conformance
 from tests.unit.drivers.conformance.maker import CLOSE, Maker
 from tests.unit.drivers.conformance_bench import Bench
-from tests.unit.drivers.conftest import ManualClock
 
 from bem_drivers.base import CommunicationLost, Device, PowerDevice
 

@@ -1,9 +1,9 @@
 """What the tests of all classes start from."""
 
 import pytest
+from tests.support.clock import ManualClock
 from tests.unit.drivers.conformance.maker import PROTECTION, Maker, Power
 from tests.unit.drivers.conformance_bench import Bench
-from tests.unit.drivers.conftest import ManualClock
 
 from bem_drivers.base import Command, Mode, PowerDevice
 

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import pytest
+from tests.support.clock import ManualClock
 from tests.unit.drivers.conformance_bench import Bench
-from tests.unit.drivers.conftest import ManualClock
 
 from bem_drivers.base import Command, DeviceError, Identity, Mode, Protection, Reading
 from bem_drivers.registry import DriverSpec

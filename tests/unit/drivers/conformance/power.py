@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from tests.support.clock import ManualClock
 from tests.unit.drivers.conformance.fixtures import OnPower
 from tests.unit.drivers.conformance.maker import CLOSE, PROTECTION, Maker, Power
 from tests.unit.drivers.conformance_bench import Bench
-from tests.unit.drivers.conftest import ManualClock
 
 from bem_drivers.base import (
     OFF,

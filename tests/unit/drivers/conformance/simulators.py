@@ -5,9 +5,9 @@ gives a fixture ``maker``.
 """
 
 import pytest
+from tests.support.clock import ManualClock
 from tests.unit.drivers.conformance.maker import CLOSE, Maker
 from tests.unit.drivers.conformance_bench import Bench
-from tests.unit.drivers.conftest import ManualClock
 
 from bem_drivers.base import DeviceError
 

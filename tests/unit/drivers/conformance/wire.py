@@ -1,10 +1,10 @@
 """What every device at the far end of a wire does."""
 
 import pytest
+from tests.support.clock import ManualClock
 from tests.unit.drivers.conformance.fixtures import Conformance
 from tests.unit.drivers.conformance.maker import LONGEST_OPEN_S, SPOILT, TRIES, Maker
 from tests.unit.drivers.conformance_bench import Bench
-from tests.unit.drivers.conftest import ManualClock
 
 from bem_drivers.base import (
     CommunicationLost,

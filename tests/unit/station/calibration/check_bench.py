@@ -5,6 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from tests.support.clock import ManualClock
+
 from bem.domain.calibration.course import Quantity
 from bem.domain.calibration.judging import Accuracy
 from bem.domain.calibration.report import Report
@@ -40,17 +42,8 @@ CELL = BatteryModelSettings(capacity_ah=20, resistance_ohm=0.25, polarisation_oh
 LIMITS = Limits(voltage_min=3.2, voltage_max=4.2, current_min=-1.8, current_max=1.8)
 
 
-class TurnedClock:
-    """Time passes when somebody waits."""
-
-    def __init__(self) -> None:
-        self.now_ns = 1_000_000_000
-
-    def monotonic_ns(self) -> int:
-        return self.now_ns
-
-    def sleep(self, seconds: float) -> None:
-        self.now_ns += round(seconds * 1e9)
+class TurnedClock(ManualClock):
+    """Time passes when somebody waits; the time of day stands still."""
 
     def utc_now(self) -> datetime:
         return datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
